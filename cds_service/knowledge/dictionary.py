@@ -119,16 +119,24 @@ def _add_combinations(found: Dictionary, folder: Path, faults: list[Fault]) -> N
 
 
 def _groups(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Group]:
-    name = "cards/drugs/groups.yaml"
-    content = _checked(folder / "groups.yaml", name, "groups", faults)
+    files: dict[str, str] = {}
+    content: dict[str, Any] = {}
+    for file, part in _files(folder / "groups", "groups", faults):
+        for group_id in part.keys() & content.keys():
+            faults.append(Fault(file, group_id, f"stands in {files[group_id]} already"))
+        content.update(part)
+        files.update(dict.fromkeys(part, file))
     groups = {}
     for group_id, entry in content.items():
+        name = files[group_id]
         if group_id in found.ingredients:
             faults.append(Fault(name, group_id, "is the name of an ingredient as well"))
         members = _members(group_id, content, (), name, faults)
         for member in sorted(members - found.ingredients.keys()):
             faults.append(Fault(name, group_id, f'"{member}" is no ingredient of the dictionary'))
-        groups[group_id] = Group(group_id, entry["singular"], entry["plural"], frozenset(members))
+        groups[group_id] = Group(
+            group_id, entry["singular"], entry["plural"], frozenset(members), tuple(entry["sources"])
+        )
     return groups
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cds_service.core.values import Knowledge, LabFact, Rule, Test
+from cds_service.core.values import Group, Knowledge, LabFact, Rule, Test
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.knowledge import supports
 from cds_service.knowledge.dictionary import read_dictionary
@@ -32,6 +32,7 @@ def load_knowledge(folder: Path) -> Knowledge:
     faults: list[Fault] = []
     dictionary, vocabulary = read_dictionary(folder / "drugs", faults)
     read = {stem: supports.read_support(folder, stem, faults) for stem in _SUPPORTS}
+    evidence = supports.read_evidence(folder, faults)
     reasons = supports.reasons(read["override_reasons"])
     topics = supports.topics(read["topics"])
     shelf = Shelf(
@@ -41,9 +42,10 @@ def load_knowledge(folder: Path) -> Knowledge:
         conditions=supports.conditions(read["facts"]),
         suggestions=supports.suggestions(read["suggestions"], dictionary.ingredients, dictionary.groups, faults),
         reasons=reasons,
-        evidence=read["evidence"],
+        evidence=evidence,
         topics=topics,
     )
+    faults += _group_sources(dictionary.groups, evidence)
     cards = read_cards(folder, faults)
     rules = _rules(cards, shelf, faults)
     notices = supports.notices(read["notices"], reasons, faults)
@@ -74,7 +76,6 @@ _SUPPORTS = (
     "suggestions",
     "notices",
     "wording",
-    "evidence",
     "facts",
     "chart",
 )
@@ -94,6 +95,15 @@ def read_cards(folder: Path, faults: list[Fault]) -> dict[str, Mapping[str, Any]
             if not wrong:
                 found[name] = content
     return found
+
+
+def _group_sources(groups: Mapping[str, Group], evidence: Mapping[str, Any]) -> list[Fault]:
+    return [
+        Fault("cards/drugs/groups", group.id, f'source "{key}" is not in cards/evidence/')
+        for group in groups.values()
+        for key in group.sources
+        if key not in evidence
+    ]
 
 
 def _rules(cards: Mapping[str, Mapping[str, Any]], shelf: Shelf, faults: list[Fault]) -> tuple[Rule, ...]:

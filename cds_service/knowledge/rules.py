@@ -231,7 +231,7 @@ class Builder:
         for use in uses:
             source = self.shelf.evidence.get(use["key"])
             if source is None:
-                self.fault("evidence", f'"{use["key"]}" is not in evidence.yaml')
+                self.fault("evidence", f'"{use["key"]}" is not in cards/evidence/')
                 continue
             found.append(EvidenceUse(use["key"], source["title"], source["url"], source["kind"], use["supports"]))
         return found

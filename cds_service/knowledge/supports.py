@@ -34,6 +34,22 @@ def read_support(folder: Path, stem: str, faults: list[Fault]) -> dict[str, Any]
     return {} if wrong else content
 
 
+def read_evidence(folder: Path, faults: list[Fault]) -> dict[str, Any]:
+    """All sources of `cards/evidence/`, by key; a key stands in one file only."""
+    found: dict[str, Any] = {}
+    for path in sorted((folder / "evidence").glob("*.yaml")):
+        name = f"cards/evidence/{path.name}"
+        content = read_yaml(path, name, faults)
+        wrong = check(content, folder / "supports.schema.json", name, "evidence") if content is not None else []
+        faults += wrong
+        if content is None or wrong:
+            continue
+        for key in sorted(content.keys() & found.keys()):
+            faults.append(Fault(name, key, "stands in another file of cards/evidence/ already"))
+        found.update(content)
+    return found
+
+
 def labs(content: Mapping[str, Any]) -> dict[str, LabFact]:
     """Laboratory facts; units are matched in lower case."""
     return {

@@ -54,6 +54,7 @@ class Group:
     singular: str
     plural: str
     members: frozenset[str]
+    sources: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
