@@ -59,7 +59,12 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Everything needed to read the name of a drug; built from `cards/drugs/`."""
+    """Everything needed to read the name of a drug; built from `cards/drugs/`.
+
+    `first_words`, `first_of_forms`: the first word of names and dose forms -> words of the longest of them.
+    `biologicals`: last words of names that take a four-letter suffix; `elements`: what salts are measured in;
+    `brand_words`: words that make another product of the brand they follow.
+    """
 
     names: Mapping[str, tuple[str, ...]]
     first_words: Mapping[str, int]
@@ -67,6 +72,10 @@ class Vocabulary:
     codes: Mapping[tuple[str, str], tuple[str, ...]]
     products: Mapping[str, str]
     forms: Mapping[str, tuple[str, str]]
+    first_of_forms: Mapping[str, int]
+    biologicals: frozenset[str]
+    elements: frozenset[str]
+    brand_words: frozenset[str]
     noise: frozenset[str]
     salts: frozenset[str]
     plain_instruction: frozenset[str]
