@@ -65,9 +65,7 @@ def _read(text: str, held: _Held) -> Product:
 
 def _without_suffixes(tokens: list[str], vocabulary: Vocabulary) -> list[str]:
     """Drop the four letters that tell one biological from another of the same substance."""
-    return [
-        token[:-5] if token[-5:-4] == "-" and token[:-5] in vocabulary.biologicals else token for token in tokens
-    ]
+    return [token[:-5] if token[-5:-4] == "-" and token[:-5] in vocabulary.biologicals else token for token in tokens]
 
 
 def _settle_brands(reader: Reader) -> None:

@@ -58,23 +58,19 @@ class Reader:
         self.ingredients.extend(name for name in ingredients if name not in self.ingredients)
 
     def _take(self, position: int) -> int:
-        token = self.tokens[position]
-        taken = self._take_form(position)
-        if not taken and self._after_brand and token in self.vocabulary.brand_words:
+        token, vocabulary = self.tokens[position], self.vocabulary
+        taken = self._take_form(position) if token in vocabulary.first_of_forms else 0
+        if not taken and self._after_brand and token in vocabulary.brand_words:
             return self._leave(token)
-        return (
-            taken
-            or self._take_name(position)
-            or self._take_salt(token)
-            or self._take_strength(position)
-            or self._take_other(token)
-        )
+        if not taken and token in vocabulary.first_words:
+            taken = self._take_name(position)
+        return taken or self._take_salt(token) or self._take_strength(position) or self._take_other(token)
 
     # --- Forms and names ---------------------------------------------------------------------------------
 
     def _take_form(self, position: int) -> int:
         """A dose form of several words ("extended release oral tablet") is taken as one."""
-        longest = self.vocabulary.first_of_forms.get(self.tokens[position], 0)
+        longest = self.vocabulary.first_of_forms[self.tokens[position]]
         for length in range(min(longest, self._end - position), 1, -1):
             phrase = " ".join(self.tokens[position : position + length])
             if phrase in self.vocabulary.forms:
@@ -90,7 +86,7 @@ class Reader:
             self.extended = True
 
     def _take_name(self, position: int) -> int:
-        longest = self.vocabulary.first_words.get(self.tokens[position], 0)
+        longest = self.vocabulary.first_words[self.tokens[position]]
         for length in range(min(longest, self._end - position), 0, -1):
             phrase = " ".join(self.tokens[position : position + length])
             found = self.vocabulary.names.get(phrase)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,27 +16,25 @@ from cds_service.knowledge.tables import Column, Row, Table, read_table
 
 # Lists of words.yaml that are more than words to pass over.
 _NOT_NOISE = ("salts", "plain_instruction", "elements", "brand_words")
-_CODE = Column(pattern=re.compile(r"[1-9][0-9]{0,7}"), allowed="an RxNorm code (up to 8 digits)")
-_NAME_AND_CODE = "a name with its RxNorm code, as in name=12345"
+_CODE, _CODE_IN_WORDS = "[1-9][0-9]{0,7}", "an RxNorm code (up to 8 digits)"
+_NAME, _NAME_IN_WORDS = "[^;=]{2,}", "one name of two letters or more"
+_PAIR_IN_WORDS = "a name with its RxNorm code, as in name=12345"
 _INGREDIENTS = {
-    "name": Column(required=True, pattern=re.compile(r"[^;=]{2,}"), allowed="one name of two letters or more"),
-    "rxnorm": Column(True, _CODE.pattern, _CODE.allowed),
+    "name": Column(True, _NAME, _NAME_IN_WORDS),
+    "rxnorm": Column(True, _CODE, _CODE_IN_WORDS),
     "form_of": Column(),
-    "atc": Column(pattern=re.compile(r"[A-Z][0-9]{2}[A-Z]{2}[0-9]{2}"), allowed="an ATC code such as N02BE01"),
-    "snomed": Column(pattern=re.compile(r"[1-9][0-9]{5,17}"), allowed="a SNOMED CT code (6 to 18 digits)"),
-    "synonyms": Column(pattern=re.compile(r"[^=]{2,}"), allowed="a name without a code"),
-    "salts": Column(pattern=re.compile(r"[^=]{2,}=[1-9][0-9]{0,7}"), allowed=_NAME_AND_CODE),
-    "brands": Column(pattern=re.compile(r"[^=]{2,}(=[1-9][0-9]{0,7})?"), allowed=_NAME_AND_CODE + ", or a name"),
+    "atc": Column(False, "[A-Z][0-9]{2}[A-Z]{2}[0-9]{2}", "an ATC code such as N02BE01"),
+    "snomed": Column(False, "[1-9][0-9]{5,17}", "a SNOMED CT code (6 to 18 digits)"),
+    "synonyms": Column(False, _NAME, _NAME_IN_WORDS),
+    "salts": Column(False, f"{_NAME}={_CODE}", _PAIR_IN_WORDS),
+    "brands": Column(False, f"{_NAME}(?:={_CODE})?", f"{_PAIR_IN_WORDS}, or a name"),
 }
 _COMBINATIONS = {
-    "brand": Column(required=True, pattern=re.compile(r"[^;=]{2,}"), allowed="one name of two letters or more"),
-    "rxnorm": _CODE,
-    "ingredients": Column(required=True, pattern=re.compile(r"[^=]{2,}"), allowed="the name of an ingredient"),
+    "brand": Column(True, _NAME, _NAME_IN_WORDS),
+    "rxnorm": Column(False, _CODE, _CODE_IN_WORDS),
+    "ingredients": Column(True, _NAME, "the name of an ingredient"),
 }
-_PRODUCTS = {
-    "rxnorm": Column(True, _CODE.pattern, _CODE.allowed),
-    "name": Column(required=True),
-}
+_PRODUCTS = {"rxnorm": Column(True, _CODE, _CODE_IN_WORDS), "name": Column(True)}
 
 
 @dataclass(slots=True)
@@ -91,30 +88,32 @@ def _add_ingredient(found: Dictionary, row: Row, faults: list[Fault]) -> None:
     salts, brands, codes = row.pairs("salts"), row.pairs("brands"), row.entries("rxnorm")
     found.lines[key] = row
     found.ingredients[key] = Ingredient(key, codes[0], row.cells["form_of"])
-    _claim_names(found, row, "name", [key], faults)
-    _claim_names(found, row, "synonyms", row.entries("synonyms"), faults)
-    _claim_names(found, row, "salts", [name for name, _ in salts], faults)
-    _claim_names(found, row, "brands", [name for name, _ in brands], faults)
+    claim = _Claims(found, row, (key,), faults)
+    claim.names("name", [key])
+    claim.names("synonyms", row.entries("synonyms"))
+    claim.names("salts", [name for name, _ in salts])
+    claim.names("brands", [name for name, _ in brands], are_brands=True)
     for column in ("rxnorm", "atc", "snomed"):
-        _claim_codes(found, row, column, column, row.entries(column), faults)
+        claim.codes(column, column, row.entries(column))
     for column, pairs in (("salts", salts), ("brands", brands)):
-        _claim_codes(found, row, column, "rxnorm", [code for _, code in pairs if code], faults)
-    found.brands.update({_cut(name): name for name, _ in brands})
+        claim.codes(column, "rxnorm", [code for _, code in pairs if code])
 
 
 def _add_combination(found: Dictionary, row: Row, faults: list[Fault]) -> None:
     brand, members = row.cells["brand"], row.entries("ingredients")
     unknown = [name for name in members if name not in found.ingredients]
-    if unknown or len(set(members)) < 2:
-        what = f"{', '.join(unknown)} is no ingredient of the dictionary" if unknown else "names fewer than two drugs"
-        faults.append(row.fault("ingredients", what))
+    if unknown:
+        faults.append(row.fault("ingredients", f"{', '.join(unknown)} is no ingredient of the dictionary"))
         return
-    drugs = tuple(sorted(members))
-    if _cut(brand) in found.brands:
-        faults.append(row.fault("brand", f'"{brand}" stands in the dictionary already'))
-    _claim_names(found, row, "brand", [brand], faults, drugs)
-    _claim_codes(found, row, "rxnorm", "rxnorm", row.entries("rxnorm"), faults, drugs)
-    found.brands[_cut(brand)] = brand
+    if len(set(members)) < 2:
+        faults.append(row.fault("ingredients", "names fewer than two drugs; such a brand stands in ingredients/"))
+        return
+    if brand in found.lines:
+        faults.append(row.fault("brand", f'"{brand}" stands in {_place(found.lines[brand])} already'))
+    found.lines.setdefault(brand, row)
+    claim = _Claims(found, row, tuple(sorted(members)), faults)
+    claim.names("brand", [brand], are_brands=True)
+    claim.codes("rxnorm", "rxnorm", row.entries("rxnorm"))
 
 
 def _add_product(found: Dictionary, row: Row, faults: list[Fault]) -> None:
@@ -124,34 +123,40 @@ def _add_product(found: Dictionary, row: Row, faults: list[Fault]) -> None:
         found.products[code] = row.cells["name"]
 
 
-def _cut(name: str) -> str:
-    return " ".join(tokens_of(name))
-
-
 def _place(row: Row) -> str:
     return f"{row.file}, line {row.line},"
 
 
-def _claim_names(
-    found: Dictionary, row: Row, column: str, names: list[str], faults: list[Fault], drugs: tuple[str, ...] = ()
-) -> None:
-    """Enter names, as the reader cuts them, unless they stand for other drugs already."""
-    drugs = drugs or (row.cells["name"],)
-    for name in names:
-        known = found.names.setdefault(_cut(name), drugs)
-        if known != drugs:
-            faults.append(row.fault(column, f'"{name}" stands for {" / ".join(known)} already'))
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """Enters the names and codes of one line for its drugs, unless they stand for other drugs already."""
+
+    found: Dictionary
+    row: Row
+    drugs: tuple[str, ...]
+    faults: list[Fault]
+
+    def names(self, column: str, names: list[str], are_brands: bool = False) -> None:
+        """Enter names as the reader of drug names cuts them."""
+        for name in names:
+            cut = _cut(name)
+            known = self.found.names.setdefault(cut, self.drugs)
+            if known is not self.drugs and known != self.drugs:
+                self.faults.append(self.row.fault(column, f'"{name}" stands for {" / ".join(known)} already'))
+            if are_brands:
+                self.found.brands[cut] = name
+
+    def codes(self, column: str, system: str, codes: list[str]) -> None:
+        """Enter codes of one code system."""
+        for code in codes:
+            known = self.found.codes.setdefault((system, code), self.drugs)
+            if known is not self.drugs and known != self.drugs:
+                what = f"{system} code {code} stands for {' / '.join(known)} already"
+                self.faults.append(self.row.fault(column, what))
 
 
-def _claim_codes(
-    found: Dictionary, row: Row, column: str, system: str, codes: list[str], faults: list[Fault],
-    drugs: tuple[str, ...] = (),
-) -> None:  # fmt: skip
-    drugs = drugs or (row.cells["name"],)
-    for code in codes:
-        known = found.codes.setdefault((system, code), drugs)
-        if known != drugs:
-            faults.append(row.fault(column, f"{system} code {code} stands for {' / '.join(known)} already"))
+def _cut(name: str) -> str:
+    return " ".join(tokens_of(name))
 
 
 def _check_forms_of(found: Dictionary, faults: list[Fault]) -> None:
@@ -239,7 +244,7 @@ def _vocabulary(found: Dictionary, folder: Path, faults: list[Fault]) -> Vocabul
         codes=found.codes,
         products=found.products,
         forms=by_form,
-        first_of_forms=_longest_by_first_word(by_form),
+        first_of_forms=_longest_by_first_word(name for name in by_form if " " in name),
         biologicals=_biologicals(found),
         elements=frozenset(words.get("elements", ())),
         brand_words=frozenset(words.get("brand_words", ())),

@@ -61,7 +61,8 @@ class Group:
 class Vocabulary:
     """Everything needed to read the name of a drug; built from `cards/drugs/`.
 
-    `first_words`, `first_of_forms`: the first word of names and dose forms -> words of the longest of them.
+    `first_words`, `first_of_forms`: the first word of names, and of dose forms of several words -> the words of the
+    longest of them.
     `biologicals`: last words of names that take a four-letter suffix; `elements`: what salts are measured in;
     `brand_words`: words that make another product of the brand they follow.
     """
