@@ -25,6 +25,7 @@ class Reader:
         self.groups = groups
         self.ingredients: list[str] = []
         self.strengths: dict[str, Strength] = {}
+        self.elements: set[str] = set()
         self.brands: list[tuple[str, tuple[str, ...]]] = []
         self.brand = ""
         self.unread: list[str] = []
@@ -109,6 +110,7 @@ class Reader:
         self._named = found[0] if len(found) == 1 else ""
         if brand is None:
             self._element = self._named if phrase in self.vocabulary.elements else ""
+            self.elements.add(self._element)
             self.add(found)
         else:
             self.brand = self.brand or brand
@@ -253,7 +255,7 @@ class Reader:
         Where only an element was named ("calcium (as calcium carbonate)"), the drug is the one in parentheses.
         """
         known = " ".join([*self.ingredients, *(name for _, found in self.brands for name in found)])
-        others = [n for n in inner.ingredients if n not in known and n not in self.vocabulary.elements]
+        others = [n for n in inner.ingredients if n not in known and n not in inner.elements]
         if self._element in self.ingredients and others:
             self.ingredients.remove(self._element)
             self.strengths.pop(self._element, None)

@@ -7,6 +7,7 @@ import unicodedata
 from collections.abc import Mapping
 
 _TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’.-][^\W\d_]+)*\+?|%|/|\S")
+_WITH = re.compile(r"(?<![^\s(])w/")
 _DEEPEST = 3
 
 
@@ -28,7 +29,11 @@ def cut(lowered: str) -> list[str]:
 
 
 def _words(lowered: str) -> list[str]:
-    return _TOKEN.findall(lowered.replace("&", " and ") if "&" in lowered else lowered)
+    if "&" in lowered:
+        lowered = lowered.replace("&", " and ")
+    if "w/" in lowered:
+        lowered = _WITH.sub("with ", lowered)
+    return _TOKEN.findall(lowered)
 
 
 def groups_in(lowered: str) -> tuple[list[str], Mapping[int, int]]:

@@ -87,7 +87,7 @@ def _add_ingredient(found: Dictionary, row: Row, faults: list[Fault]) -> None:
         return
     salts, brands, codes = row.pairs("salts"), row.pairs("brands"), row.entries("rxnorm")
     found.lines[key] = row
-    found.ingredients[key] = Ingredient(key, codes[0], row.cells["form_of"])
+    found.ingredients[key] = Ingredient(key, codes[0], row.cells["form_of"], tuple(codes[1:]))
     claim = _Claims(found, row, (key,), faults)
     claim.names("name", [key])
     claim.names("synonyms", row.entries("synonyms"))

@@ -10,11 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """A drug of the dictionary. `name` is its key and how cards write it."""
+    """A drug of the dictionary. `name` is its key and how cards write it.
+
+    `other_rxnorm`: further codes, where RxNorm has one ingredient under two names.
+    """
 
     name: str
     rxnorm: str
     form_of: str = ""
+    other_rxnorm: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
