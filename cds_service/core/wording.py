@@ -86,7 +86,7 @@ def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "")
     """Fill the placeholders of a card file: {drugs}, {products}, slots, {score}, {dose}, {limit}, {kidney}, {band}."""
     words = {p.slot: p.ingredient for p in finding.participants}
     words["drugs"] = drugs or " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
-    words["products"] = " + ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
+    words["products"] = " and ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
     scale = finding.rule.slots[0].scale
     if scale is not None:
         words["score"] = str(sum(scale.scores[p.ingredient] for p in finding.participants))
