@@ -354,3 +354,28 @@ def test_what_is_taken_already_is_not_replaced(alternative: FlaskClient, knowled
     answer = answer_of(alternative, hook_call(knowledge, [simvastatin(20)], [CLARITHROMYCIN]))
     assert cards_of_topic(answer, "absorption")
     assert suggestions_of(answer, "update") == []
+
+
+# --- One drug in several products -------------------------------------------------------------------------
+
+
+def test_a_daily_limit_counts_what_other_products_bring(tmp_path: Path, knowledge: Knowledge) -> None:
+    """Acetaminophen ordered beside a combination that is taken: the sum counts, and no order is cut for it."""
+    card = {
+        "drugs": {"drug": {"any_of": ["acetaminophen"]}},
+        "dose": {"bands": [{"label": "limit of the test", "max_per_day": 4000, "doses_per_day": [1, 2, 3, 4]}]},
+        "card": {
+            **LOUD,
+            "summary": "{drug} {dose} is above {limit}",
+            "advice": "Do nothing, this is a test.",
+            "suggestions": ["reduce-dose"],
+        },
+    }
+    client = service_with(tmp_path / "cards", card)
+    plain = {"drug": "acetaminophen 500 MG Oral Tablet", "dose": "2 tablets", "times_a_day": 3}
+    combined = {"drug": "acetaminophen 325 MG / oxycodone hydrochloride 5 MG Oral Tablet", "dose": "1 tablet"}
+    assert own_cards(client, knowledge, [plain], [combined | {"times_a_day": 3}]) == []
+    (over,) = own_cards(client, knowledge, [plain], [combined | {"times_a_day": 4}])
+    assert "4,300 mg/day together with what is taken already" in over["detail"]
+    assert "suggestions" not in over
+    assert own_cards(client, knowledge, [plain | {"times_a_day": 4}], [plain]) == [], "the order goes on with it"

@@ -166,7 +166,8 @@ def _dose_line(dose: DoseFinding, knowledge: Knowledge) -> str:
     fact = dose.fact.text if dose.fact else ""
     stands_in = wording["stands_in"] if dose.stands_in else ""
     daily = f"{amount(dose.daily)} mg/day" if dose.daily is not None else ""
-    ordered = wording["dose_ordered"].format(dose=daily) if daily else dose.problem
+    template = wording["dose_with_taken" if dose.taken else "dose_ordered"]
+    ordered = template.format(dose=daily) if daily else dose.problem
     limit = wording["dose_limit"].format(band=dose.band.label, limit=f"{amount(dose.limit)} mg/day")
     other = wording["not_used"].format(fact=dose.not_used.text) if dose.not_used else ""
     return "; ".join(part for part in (fact, stands_in, ordered, limit, other) if part)
