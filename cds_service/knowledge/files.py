@@ -31,6 +31,7 @@ _WORDS = {"true": True, "false": False, "null": None, "~": None, "": None}
 # Longer numbers stay text, and the schema refuses text where a number belongs.
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]{0,17})")
 _DECIMAL = re.compile(r"-?[0-9]{1,15}\.[0-9]{1,15}")
+_MAY_BE_MORE = frozenset(["", *"tfn~-0123456789"])  # what the first character of anything but text is
 _DEEPEST = 50
 Next = Callable[[], Any]
 
@@ -93,16 +94,13 @@ def _value(event: Any, next_event: Next, depth: int) -> Any:
 def _scalar(event: Any) -> Any:
     text: str = event.value
     is_plain = event.implicit[0]
-    if not is_plain:
+    if not is_plain or text[:1] not in _MAY_BE_MORE:
         return text
     if text in _WORDS:
         return _WORDS[text]
-    if text[0] in "-0123456789":
-        if _WHOLE.fullmatch(text):
-            return int(text)
-        if _DECIMAL.fullmatch(text):
-            return Decimal(text)
-    return text
+    if _WHOLE.fullmatch(text):
+        return int(text)
+    return Decimal(text) if _DECIMAL.fullmatch(text) else text
 
 
 def _mapping(next_event: Next, depth: int) -> dict[str, Any]:
