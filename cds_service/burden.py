@@ -241,7 +241,7 @@ def _overview(burden: Burden) -> str:
             f"{burden.requests:,} requests, {len(burden.refused):,} refused. Knowledge {burden.knowledge}.",
             f"{burden.orders:,} orders in {burden.signings:,} signings that have orders.",
             f"Orders not or only partly checked: {share(burden.orders_unchecked, burden.orders)}",
-            f"Orders without a clinical card (nothing was said beside them): {share(burden.orders_silent, burden.orders)}",
+            f"Orders beside which nothing was said (no card): {share(burden.orders_silent, burden.orders)}",
             f"Signings with a warning or critical card: {share(burden.signings_interrupted, burden.signings)}",
         )
     )

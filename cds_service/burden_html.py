@@ -8,7 +8,8 @@ from html import escape
 
 from cds_service.burden import INDICATORS, Burden, by_weight, share
 
-_BAR, _GAP, _NAMES, _WIDTH, _FIGURE = 18, 12, 240, 400, 60
+_BAR, _LETTERS, _ROW = 14, 14, 46  # pixels
+_WIDEST = 85  # percent; the rest is for the figure behind the longest bar
 _SHOWN = 12
 _STYLE = """
 :root { color-scheme: light dark; --ground: #fff; --text: #1b1f24; --quiet: #555c66; --line: #d5d9df;
@@ -23,8 +24,9 @@ h1 { font-size: 1.6rem; line-height: 1.2; margin: 0 0 .25rem; }
 h2 { font-size: 1.2rem; margin: 2.5rem 0 .5rem; }
 p { margin: .25rem 0 .75rem; max-width: 46rem; }
 .quiet { color: var(--quiet); }
-dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: 1rem; margin: 1.5rem 0 0; }
-dl div { border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
+dl { display: grid; grid-template-columns: repeat(auto-fit, minmax(16rem, 1fr)); gap: 1rem; margin: 1.5rem 0 0; }
+dl div { display: flex; flex-direction: column; justify-content: space-between;
+  border: 1px solid var(--line); border-radius: .5rem; padding: .75rem 1rem; }
 dt { color: var(--quiet); font-size: .9rem; }
 dd { margin: 0; font-size: 1.6rem; font-variant-numeric: tabular-nums; }
 dd small { display: block; color: var(--quiet); font-size: .85rem; }
@@ -33,9 +35,10 @@ table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nu
 caption { text-align: left; color: var(--quiet); padding-bottom: .5rem; }
 th, td { text-align: right; padding: .3rem .6rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th:first-child { text-align: left; font-weight: 400; white-space: normal; min-width: 11rem; overflow-wrap: anywhere; }
-thead th, thead th:first-child { font-weight: 600; }
-svg { display: block; width: 100%; max-width: 46rem; height: auto; }
-svg text { fill: var(--text); font: 13px system-ui, sans-serif; }
+thead th, thead th:first-child { font-weight: 600; white-space: normal; vertical-align: bottom; }
+@media (max-width: 34rem) { th, td { padding: .3rem .35rem; } th:first-child { min-width: 8rem; } }
+.chart { display: block; max-width: 46rem; margin-bottom: .5rem; }
+svg text { fill: var(--text); font: 14px system-ui, sans-serif; }
 .critical { fill: var(--critical); } .warning { fill: var(--warning); } .info { fill: var(--info); }
 .key { list-style: none; display: flex; flex-wrap: wrap; gap: 1rem; margin: .25rem 0 .75rem; padding: 0; }
 .key svg { display: inline-block; width: .9em; vertical-align: -.1em; margin-right: .4em; }
@@ -104,12 +107,12 @@ def _topics(burden: Burden) -> str:
             _key(),
             _chart("topics", "Cards per 100 orders by topic", bars),
             left,
-            _table("Clinical cards by topic, the loudest first", _COLUMNS, _rows(burden, burden.topics)),
+            _table("Clinical cards by topic, the loudest first", ("Topic", *_COLUMNS), _rows(burden, burden.topics)),
         )
     )
 
 
-_COLUMNS = ("", "Critical", "Warning", "Info", "Per 100 orders")
+_COLUMNS = ("Critical", "Warning", "Info", "Per 100 orders")
 
 
 def _rules(burden: Burden) -> str:
@@ -117,7 +120,7 @@ def _rules(burden: Burden) -> str:
     only_inside = ((name, n) for name, n in burden.inside.most_common() if name not in burden.lead)
     led += [(name, *("–",) * 4, f"{n:,}") for name, n in only_inside]
     caption = "Rules: how often each leads a card (by indicator), and how many cards it is in at all"
-    return "<h2>Rules</h2>\n" + _table(caption, (*_COLUMNS, "In cards"), led)
+    return "<h2>Rules</h2>\n" + _table(caption, ("Rule", *_COLUMNS, "In cards"), led)
 
 
 def _rest(burden: Burden) -> str:
@@ -147,7 +150,7 @@ def _rows(burden: Burden, counts: Mapping[str, Counter[str]]) -> list[tuple[str,
 
 
 def _table(caption: str, columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    head = "".join(f'<th scope="col">{escape(c) or "Name"}</th>' for c in columns)
+    head = "".join(f'<th scope="col">{escape(c)}</th>' for c in columns)
     body = "\n".join(
         f'<tr><th scope="row">{escape(row[0])}</th>' + "".join(f"<td>{escape(c)}</td>" for c in row[1:]) + "</tr>"
         for row in rows
@@ -164,25 +167,23 @@ def _key() -> str:
 
 
 def _chart(chart_id: str, title: str, bars: _Bars) -> str:
-    """Horizontal bars, stacked by indicator; the same figures stand in the table below."""
+    """Horizontal bars, stacked by indicator; widths are in percent, so that the letters keep their size."""
     if not bars:
         return ""
     most = max(sum(parts.values()) for _, parts in bars) or 1.0
-    height = len(bars) * (_BAR + _GAP)
-    rows = "\n".join(_bar(name, parts, n * (_BAR + _GAP), _WIDTH / most) for n, (name, parts) in enumerate(bars))
+    rows = "\n".join(_bar(name, parts, n * _ROW, _WIDEST / most) for n, (name, parts) in enumerate(bars))
     return (
-        f'<svg viewBox="0 0 {_NAMES + _WIDTH + _FIGURE} {height}" role="img" aria-labelledby="{chart_id}-title">\n'
+        f'<svg class="chart" width="100%" height="{len(bars) * _ROW}" role="img" aria-labelledby="{chart_id}-title">\n'
         f'<title id="{chart_id}-title">{escape(title)}; the figures are in the table below</title>\n{rows}\n</svg>'
     )
 
 
 def _bar(name: str, parts: Mapping[str, float], top: int, scale: float) -> str:
-    middle = top + _BAR - 4
-    pieces = [f'<text x="{_NAMES - 8}" y="{middle}" text-anchor="end">{escape(name)}</text>']
-    left = float(_NAMES)
+    pieces = [f'<text x="0" y="{top + _LETTERS}">{escape(name)}</text>']
+    left, bar = 0.0, top + _LETTERS + 6
     for indicator, value in parts.items():
         width = value * scale
-        pieces.append(f'<rect class="{indicator}" x="{left:.1f}" y="{top}" width="{width:.1f}" height="{_BAR}"/>')
+        pieces.append(f'<rect class="{indicator}" x="{left:.2f}%" y="{bar}" width="{width:.2f}%" height="{_BAR}"/>')
         left += width
-    pieces.append(f'<text x="{left + 6:.1f}" y="{middle}">{sum(parts.values()):.1f}</text>')
+    pieces.append(f'<text x="{left:.2f}%" dx="6" y="{bar + _BAR - 3}">{sum(parts.values()):.1f}</text>')
     return "".join(pieces)
