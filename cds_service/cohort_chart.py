@@ -10,12 +10,6 @@ from typing import Any
 from cds_service.cohort_data import Condition, Frequencies
 from cds_service.cohort_values import Listed, Order, Person, Result, Signing, Taken
 
-# The parts of the frequency files that the generator must know by name, because a formula hangs on them.
-_KIDNEY, _DIABETES = "chronic-kidney-disease", "diabetes"
-_LEVELS = {"lithium_level": "mmol/L", "digoxin_level": "ng/mL"}
-_STAGES = ((90.0, 110.0), (60.0, 89.0), (30.0, 59.0), (15.0, 29.0), (6.0, 14.0))
-_OLD = 65
-
 
 def finished(rng: Random, figures: Frequencies, signing: Signing) -> Signing:
     """The signing with its chart filled in."""
@@ -58,21 +52,25 @@ class _Chart:
 
     def _stage(self, person: Person) -> int:
         """Stage of kidney disease, 1 to 5; 0 without."""
-        if all(condition.id != _KIDNEY for condition in person.conditions):
+        kidney = self.people["kidney"]
+        if all(condition.id != kidney["condition"] for condition in person.conditions):
             return 0
-        shares = self.people["kidney"]["stages"]["from_65" if person.age >= _OLD else "under_65"]
+        shares = kidney["stages"]["from_65" if person.age >= kidney["stages"]["old_from"] else "under_65"]
         return int(self.rng.choices(range(1, 6), shares)[0])
 
     def _problems(self, person: Person, stage: int) -> tuple[Listed, ...]:
         return tuple(
-            self._kidney_problem(condition, stage) if condition.id == _KIDNEY else self._problem(condition)
+            self._kidney_problem(condition, stage) if self._is_kidney(condition) else self._problem(condition)
             for condition in person.conditions
             if self._chance(self._listed(condition, stage))
         )
 
+    def _is_kidney(self, condition: Condition) -> bool:
+        return bool(condition.id == self.people["kidney"]["condition"])
+
     def _listed(self, condition: Condition, stage: int) -> float:
         chart = self.people["chart"]
-        if condition.id == _KIDNEY:
+        if self._is_kidney(condition):
             return float(chart["kidney_disease_listed"]["share"][stage - 1])
         return float(chart["listed"]["acute" if condition.short else "chronic"])
 
@@ -92,23 +90,23 @@ class _Chart:
     def _results(self, person: Person, stage: int) -> list[Result]:
         found = self._kidney_results(person, stage)
         figures = self.people["results"]
-        for level, unit in _LEVELS.items():
-            if self._takes(person, level) and self._chance(figures[level]["on_file"]):
-                found.append(self._normal(level, figures[level]["mean"], figures[level]["spread"], unit, 180))
-        if self._takes(person, "inr") and self._chance(figures["inr"]["on_file"]):
+        for level in figures["levels"]:
+            if self._takes(person, level["drug"]) and self._chance(level["on_file"]):
+                found.append(self._normal(level["loinc"], level, level["unit"], 180))
+        if self._takes(person, figures["inr"]["drug"]) and self._chance(figures["inr"]["on_file"]):
             found.append(Result(self.people["loinc"]["inr"], self._inr(), "{INR}", self.rng.randint(1, 40)))
         if self._chance(figures["weight"]["on_file"]):
-            mean = figures["weight"]["female" if person.is_female else "male"]
-            found.append(self._normal("weight", mean, figures["weight"]["spread"], "kg", 300))
+            curve = {"mean": figures["weight"]["female" if person.is_female else "male"]} | figures["weight"]
+            found.append(self._normal(self.people["loinc"]["weight"], curve, "kg", 300))
         return found
 
-    def _takes(self, person: Person, level: str) -> bool:
-        """Whether a drug on the chart is the one this level is measured for."""
-        return any(t.drug.text.startswith(self.people["results"][level]["drug"]) for t in person.taken)
+    def _takes(self, person: Person, drug: str) -> bool:
+        """Whether a drug on the chart is the one that a level is measured for."""
+        return any(taken.drug.text.startswith(drug) for taken in person.taken)
 
     def _kidney_results(self, person: Person, stage: int) -> list[Result]:
         kidney, codes = self.people["kidney"], self.people["loinc"]
-        days = self._days_since_test(person, stage)
+        days = self._days_since_test(person)
         if not days:
             return []
         egfr = self._egfr(person, stage)
@@ -116,17 +114,18 @@ class _Chart:
         found = [Result(codes["creatinine"], round(creatinine, 2), "mg/dL", days)]
         if not self._chance(kidney["creatinine_only"]["share"]):
             found.append(Result(codes["egfr"], round(egfr), "mL/min/{1.73_m2}", days))
-        potassium, sodium = self.people["results"]["potassium"], self.people["results"]["sodium"]
-        mean = potassium["mean_reduced" if stage > 2 else "mean"]
-        found.append(replace(self._normal("potassium", mean, potassium["spread"], "mmol/L", 1), days_ago=days))
-        sodium_result = self._normal("sodium", sodium["mean"], sodium["spread"], "mmol/L", 1)
-        return [*found, replace(sodium_result, value=round(sodium_result.value), days_ago=days)]
+        figures = self.people["results"]
+        potassium = figures["potassium"] | ({"mean": figures["potassium"]["mean_reduced"]} if stage > 2 else {})
+        found.append(replace(self._normal(codes["potassium"], potassium, "mmol/L", 1), days_ago=days))
+        sodium = self._normal(codes["sodium"], figures["sodium"], "mmol/L", 1)
+        return [*found, replace(sodium, value=round(sodium.value), days_ago=days)]
 
-    def _days_since_test(self, person: Person, stage: int) -> int:
+    def _days_since_test(self, person: Person) -> int:
         """0 where no kidney function was ever measured."""
         kidney = self.people["kidney"]
-        indicated = stage or any(condition.id == _DIABETES for condition in person.conditions)
-        share = kidney["tested_when_indicated"]["share"] if indicated else kidney["tested"]["share"][person.band]
+        reasons = kidney["tested_when_indicated"]
+        indicated = any(condition.id in reasons["conditions"] for condition in person.conditions)
+        share = reasons["share"] if indicated else kidney["tested"]["share"][person.band]
         if self._chance(share):
             return self.rng.randint(2, 350)
         return self.rng.randint(400, 1080) if self._chance(kidney["older_result"]["share"]) else 0
@@ -134,7 +133,7 @@ class _Chart:
     def _egfr(self, person: Person, stage: int) -> float:
         kidney = self.people["kidney"]
         if stage:
-            lowest, highest = _STAGES[stage - 1]
+            lowest, highest = kidney["stages"]["egfr"][stage - 1]
             return self.rng.triangular(lowest, highest, highest)
         drawn = self.rng.gauss(kidney["mean"]["egfr"][person.band], kidney["spread"]["egfr"])
         return min(max(drawn, 60.0), 130.0)
@@ -148,6 +147,8 @@ class _Chart:
             return round(self.rng.uniform(3.1, 4.6), 1)
         return round(self.rng.uniform(2.0, 3.0), 1)
 
-    def _normal(self, name: str, mean: float, spread: float, unit: str, days: int) -> Result:
-        value = min(max(self.rng.gauss(mean, spread), mean - 2.5 * spread), mean + 2.5 * spread)
-        return Result(self.people["loinc"][name], round(value, 1), unit, self.rng.randint(1, days))
+    def _normal(self, loinc: str, curve: Mapping[str, Any], unit: str, days: int) -> Result:
+        """A value of a normal curve, without its far ends, of one of the last days."""
+        mean, far = curve["mean"], 2.5 * curve["spread"]
+        value = min(max(self.rng.gauss(mean, curve["spread"]), mean - far), mean + far)
+        return Result(loinc, round(value, 1), unit, self.rng.randint(1, days))
