@@ -153,6 +153,16 @@ def test_drugs_follow_conditions(signings: list[Signing]) -> None:
         assert len(families) == len(set(families))
 
 
+def test_short_illnesses_come_with_their_drugs(signings: list[Signing]) -> None:
+    """Nobody has an infection or a sprain on the list without a drug for it, taken or ordered."""
+    entries = yaml.safe_load((FOLDER / "conditions.yaml").read_text())
+    short = {name for name, entry in entries.items() if "profile" in entry}
+    for signing in signings:
+        drugs = [taken.drug for taken in signing.person.taken] + [order.drug for order in signing.orders]
+        had = short & {condition.id for condition in signing.person.conditions}
+        assert had <= {name for drug in drugs for name, _ in drug.uses}
+
+
 def test_orders_are_new_renewed_and_changed(signings: list[Signing]) -> None:
     """About half of the orders renew a drug, some change its dose, and half of these say which order they follow."""
     orders = [order for signing in signings for order in signing.orders]
@@ -167,7 +177,7 @@ def test_orders_are_new_renewed_and_changed(signings: list[Signing]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("egfr", "age", "is_female"), [(60, 60, True), (60, 60, False), (105, 40, False), (12, 88, True)]
+    ("egfr", "age", "is_female"), [(60, 60, True), (60, 60, False), (105, 40, False), (12, 88, True), (125, 25, False)]
 )
 def test_creatinine_is_that_of_the_egfr(egfr: float, age: int, is_female: bool) -> None:
     """The service's own equation, given the creatinine of the cohort, gives back the eGFR that was drawn."""
