@@ -197,7 +197,7 @@ def _in_order(cards: list[str]) -> str:
 
 
 def _cohort(options: argparse.Namespace) -> int:
-    from cds_service.cohort import write_cohort
+    from cds_service.cohort.drawing import write_cohort
     from cds_service.fixtures import fixtures_folder
 
     if options.patients < 1:
@@ -209,8 +209,8 @@ def _cohort(options: argparse.Namespace) -> int:
 
 
 def _burden(options: argparse.Namespace) -> int:
-    from cds_service.burden import count_burden, find_calls, readable
-    from cds_service.burden_html import write_page
+    from cds_service.burden.counting import count_burden, find_calls, readable
+    from cds_service.burden.page import write_page
     from cds_service.settings import read_settings
     from cds_service.web.json_body import write_json
 

@@ -13,10 +13,10 @@ import pytest
 import yaml
 from flask.testing import FlaskClient
 
-from cds_service.cohort import draw_signings
-from cds_service.cohort_chart import creatinine_of
-from cds_service.cohort_data import Frequencies, read_frequencies
-from cds_service.cohort_values import Person, Signing
+from cds_service.cohort.chart import creatinine_of
+from cds_service.cohort.drawing import draw_signings
+from cds_service.cohort.frequencies import Frequencies, read_frequencies
+from cds_service.cohort.values import Person, Signing
 from cds_service.core.facts import ckd_epi_2021
 from cds_service.core.naming import read_name
 from cds_service.core.values import Knowledge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from cds_service.cohort_data import Condition, Drug
+from cds_service.cohort.frequencies import Condition, Drug
 
 
 @dataclass(frozen=True, slots=True)

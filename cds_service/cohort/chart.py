@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from cds_service.cohort_data import Condition, Frequencies
-from cds_service.cohort_values import Listed, Order, Person, Result, Signing, Taken
+from cds_service.cohort.frequencies import Condition, Frequencies
+from cds_service.cohort.values import Listed, Order, Person, Result, Signing, Taken
 
 
 def finished(rng: Random, figures: Frequencies, signing: Signing) -> Signing:

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
-from cds_service.burden import INDICATORS, Burden, by_weight, share
+from cds_service.burden.counting import INDICATORS, Burden, by_weight, share
 
 _BAR, _LETTERS, _ROW = 14, 14, 46  # pixels
 _WIDEST = 85  # percent; the rest is for the figure behind the longest bar

@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from cds_service.cohort_data import Drug
-from cds_service.cohort_values import Listed, Order, Person, Result, Signing, Taken
+from cds_service.cohort.frequencies import Drug
+from cds_service.cohort.values import Listed, Order, Person, Result, Signing, Taken
 from cds_service.core.values import JSON
 
 _SERVER = "https://ehr.example.org/fhir/r4"

@@ -13,10 +13,10 @@ from datetime import date
 from pathlib import Path
 from random import Random
 
-from cds_service.cohort_chart import finished
-from cds_service.cohort_data import Condition, Drug, Frequencies, read_frequencies, share_of
-from cds_service.cohort_request import request_of
-from cds_service.cohort_values import Order, Person, Signing, Taken
+from cds_service.cohort.chart import finished
+from cds_service.cohort.frequencies import Condition, Drug, Frequencies, read_frequencies, share_of
+from cds_service.cohort.request import request_of
+from cds_service.cohort.values import Order, Person, Signing, Taken
 from cds_service.errors import ServiceError
 
 _YEAR = 365
