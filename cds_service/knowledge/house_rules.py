@@ -115,7 +115,7 @@ def _summaries_fit_with_the_longest_names(_: str, card: Content, rule: Rule) -> 
         "band": "",
         "score": "99",
     }
-    words["products"] = " + ".join(longest.values())
+    words["products"] = " and ".join(longest.values())
     words["drugs"] = " + ".join(longest.values()) + " + 9 more"
     faces = [("card.summary", rule.face.summary)]
     faces += [(f"variants[{i}].summary", v.face.summary) for i, v in enumerate(rule.variants)]

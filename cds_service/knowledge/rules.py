@@ -27,6 +27,7 @@ from cds_service.core.values import (
 )
 from cds_service.errors import Fault
 
+_EVERY_DRUG = "any-drug"
 _FLAGS = ("started_together", "unchanged_renewal", "combination_product")
 _DOSINGS = ("daily_dose", "weekly_dose", "days_a_week")
 Content = Mapping[str, Any]
@@ -94,7 +95,9 @@ class Builder:
         """The ingredients that groups and ingredient names come to."""
         found: set[str] = set()
         for name in names:
-            if name in self.shelf.groups:
+            if name == _EVERY_DRUG:
+                found |= self.shelf.ingredients.keys()
+            elif name in self.shelf.groups:
                 found |= self.shelf.groups[name].members
             elif name in self.shelf.ingredients:
                 found.add(name)
