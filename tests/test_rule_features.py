@@ -379,3 +379,56 @@ def test_a_daily_limit_counts_what_other_products_bring(tmp_path: Path, knowledg
     assert "4,300 mg/day together with what is taken already" in over["detail"]
     assert "suggestions" not in over
     assert own_cards(client, knowledge, [plain | {"times_a_day": 4}], [plain]) == [], "the order goes on with it"
+
+
+# --- Results that are a range -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Warns below an eGFR of 60; without one, below a CrCl of 60."""
+    below = {"any": [{"egfr": {"below": 60}}, {"egfr": "unknown", "crcl": {"below": 60}}]}
+    at = [
+        {"name": f"{fact} {value}", "ordering": [MTX], "facts": {fact: value}, "expect": {**LOUD}}
+        for fact in ("egfr", "crcl")
+        for value in (59, 60)
+    ]
+    silent = {"name": "it is silent", "ordering": ["amoxicillin"], "expect": "no card"}
+    card = {"modifiers": [modifier("low", below)], "examples": [*at, silent]}
+    return service_with(tmp_path_factory.mktemp("bounded") / "cards", card)
+
+
+@pytest.mark.parametrize(
+    ("comparator", "value", "indicator", "says"),
+    [
+        ("", 59, "warning", "eGFR 59"),
+        ("", 60, "info", ""),
+        ("<", 60, "warning", "eGFR <60"),
+        ("<=", 60, "info", "known only as eGFR <=60"),
+        ("<", 90, "info", "known only as eGFR <90"),
+        (">", 60, "info", ""),
+        (">=", 60, "info", ""),
+        (">", 30, "info", "known only as eGFR >30"),
+        ("<", 15, "warning", "eGFR <15"),
+    ],
+    ids=str,
+)
+def test_a_range_on_both_sides_of_a_limit_is_unknown(
+    bounded: FlaskClient, knowledge: Knowledge, comparator: str, value: int, indicator: str, says: str
+) -> None:
+    """What is ">60" is above 60; "<90" may be anything below: what it would change is said, nothing is assumed."""
+    body = hook_call(knowledge, [MTX], [], {"age": 50, "egfr": value})
+    quantity = body["prefetch"]["observations"]["entry"][0]["resource"]["valueQuantity"]
+    quantity |= {"comparator": comparator} if comparator else {}
+    (card,) = cards_of_topic(answer_of(bounded, body), "absorption")
+    assert card["indicator"] == indicator
+    assert says in card["detail"]
+    assert ("Not known" in card["detail"]) == says.startswith("known only")
+
+
+def test_a_known_crcl_answers_for_an_egfr_that_is_not_on_file(bounded: FlaskClient, knowledge: Knowledge) -> None:
+    """A rule that says what counts instead misses nothing once that is known."""
+    (card,) = cards_of_topic(answer_of(bounded, hook_call(knowledge, [MTX], [], {"age": 50, "crcl": 80})), "absorption")
+    assert "Not known" not in card["detail"]
+    (card,) = cards_of_topic(answer_of(bounded, hook_call(knowledge, [MTX], [], {"age": 50})), "absorption")
+    assert "eGFR (none in the last" in card["detail"]

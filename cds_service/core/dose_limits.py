@@ -34,7 +34,7 @@ def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Find
     above = total > allowed or assumed
     if not above and (not problem or fact is None or band is limit.bands[0]):
         return None
-    certain = len(limit.bands) == 1 or (fact is not None and not stands_in)
+    certain = len(limit.bands) == 1 or (fact is not None and not stands_in and not fact.comparator)
     daily = total if total > allowed else None
     judged = DoseFinding(daily, allowed, fact, stands_in, band, certain, _not_used(limit, fact, known), problem, taken)
     deciding = tuple(dict.fromkeys((*([fact] if fact else []), *finding.deciding)))

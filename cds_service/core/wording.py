@@ -195,6 +195,8 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
     if name not in knowledge.labs:
         return wording.get(f"missing_{name}", name)
     lab = knowledge.labs[name]
+    if name in facts.known:
+        return f"{lab.name} ({wording['only_range'].format(fact=facts.known[name].short)})"
     months = max(1, lab.max_age_days // 30)
     why = wording["not_seen"] if name in facts.unseen else wording["not_on_file"].format(months=months)
     return f"{lab.name} ({why})"

@@ -206,10 +206,11 @@ def _limits(card: Content) -> set[tuple[str, Decimal]]:
         for fact, test in when.items():
             if isinstance(test, dict) and fact not in _NOT_NUMBERS:
                 found |= {(fact, Decimal(limit)) for limit in test.values()}
-    for band in card.get("dose", {}).get("bands", ()):
+    dose = card.get("dose", {})
+    for band in dose.get("bands", ()) if "by" in dose else ():
         for bound in ("at_least", "above", "below", "at_most"):
             if bound in band:
-                found.add((card["dose"]["by"], Decimal(band[bound])))
+                found.add((dose["by"], Decimal(band[bound])))
     return found
 
 
