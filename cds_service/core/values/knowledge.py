@@ -300,6 +300,7 @@ class SuggestionPlan:
     assumed_times: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     waking: tuple[str, str] = ("07:00", "22:00")
     min_distance_hours: int = 2
+    min_hours_after: int | None = None
     not_with_drugs: frozenset[str] = frozenset()
     not_with_conditions: frozenset[str] = frozenset()
     not_brands: frozenset[str] = frozenset()
