@@ -155,6 +155,7 @@ class Slot:
     only_brands: frozenset[str] = frozenset()
     not_in_product_with: frozenset[str] = frozenset()
     forms: frozenset[str] = frozenset()
+    except_forms: frozenset[str] = frozenset()
     or_brands: frozenset[str] = frozenset()
     being: str = ""
     twice: bool = False
