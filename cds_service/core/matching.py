@@ -70,9 +70,10 @@ def _fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...
     brand = medication.product.brand.lower() if medication.product else ""
     if brand in slot.except_brands or (slot.only_brands and brand not in slot.only_brands):
         return False
-    if not slot.forms or brand in slot.or_brands:
-        return True
-    return medication.product is not None and medication.product.form in slot.forms
+    form = medication.product.form if medication.product else ""
+    if form in slot.except_forms:
+        return False
+    return not slot.forms or brand in slot.or_brands or form in slot.forms
 
 
 def _role_fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...], today: date) -> bool:
