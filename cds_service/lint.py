@@ -21,21 +21,47 @@ from cds_service.fhir.request import read_hook_request
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.house_rules import content_checksum
 from cds_service.knowledge.load import CARD_FOLDERS, load_knowledge, read_cards
+from cds_service.knowledge.problems import check_problems
+from cds_service.knowledge.supports import different_problems
 
 EXAMPLE_DAY = date(2026, 11, 22)
 
 
-def lint(folder: Path) -> list[Fault]:
-    """All faults of the card files in `folder`; an empty list means they may be released."""
+def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
+    """All faults of the card files in `folder`; an empty list means they may be released.
+
+    With `only` (card ids) the examples of no other card are run, and faults of other cards are left out.
+    """
     try:
         knowledge = load_knowledge(folder)
     except KnowledgeError as error:
-        return error.faults
-    faults = _products(knowledge)
-    for name, card in read_cards(folder, faults).items():
-        if card["status"] in ("active", "silent"):
+        return _of_cards(error.faults, only) if only else error.faults
+    faults = [] if only else _whole(folder, knowledge)
+    cards = read_cards(folder, faults)
+    unknown = sorted(set(only) - {card["id"] for card in cards.values()})
+    faults += [Fault(f"cards/{card_id}", "", "there is no card file of this id") for card_id in unknown]
+    for name, card in cards.items():
+        if card["status"] in ("active", "silent") and (not only or card["id"] in only):
             faults += _examples(name, card, knowledge)
     return sorted(set(faults))
+
+
+def _of_cards(faults: list[Fault], only: tuple[str, ...]) -> list[Fault]:
+    """The faults of these cards and of what all cards share; where only others are faulty, that no example was run."""
+    own = [f for f in faults if Path(f.file).stem in only or not _is_card(f.file)]
+    others = ", ".join(sorted({f.file for f in faults} - {f.file for f in own}))
+    return own or [Fault("cards", "", f"no example was run, because of faults in other files: {others}")]
+
+
+def _is_card(file: str) -> bool:
+    return any(file.startswith(f"cards/{folder}/") for folder in CARD_FOLDERS)
+
+
+def _whole(folder: Path, knowledge: Knowledge) -> list[Fault]:
+    """What can only be seen over all files: products that are not understood, two cards for one problem."""
+    faults: list[Fault] = []
+    apart = different_problems(folder, knowledge.topics, faults)
+    return [*faults, *check_problems(knowledge.rules, apart), *_products(knowledge)]
 
 
 def _products(knowledge: Knowledge) -> list[Fault]:
@@ -138,6 +164,6 @@ def _stamp_file(path: Path) -> bool:
         return False
     place = places[-1]
     path.write_text(
-        text[: place.start()] + f"content: {content_checksum(card)}" + text[place.end() :], encoding="utf-8"
+        text[: place.start()] + f'content: "{content_checksum(card)}"' + text[place.end() :], encoding="utf-8"
     )
     return True

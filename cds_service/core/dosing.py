@@ -1,7 +1,8 @@
-"""Work out what an order comes to: doses per day, clock times, and mg per day of each ingredient.
+"""Work out what an order comes to: doses per day, days a week, clock times, mg per day and week of each ingredient.
 
 The highest day counts: instructions with different `sequence` follow each other, those without are
-taken together. A dose that cannot be worked out is said to be so, with the reason; none is invented.
+taken together on the weekdays they name. A dose that cannot be worked out is said to be so, with the
+reason; none is invented.
 Units of timing are those of FHIR Timing (UCUM: s min h d wk mo a).
 """
 
@@ -10,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from cds_service.core.values import DailyDose, Dosage, Product, Quantity, Strength
+from cds_service.core.naming import tokens_of
+from cds_service.core.values import DailyDose, Dosage, Product, Quantity, Strength, Vocabulary
 
 _DAYS = {"d": 1, "wk": 7, "mo": 30, "a": 365}
 _PER_DAY = {"h": 24, "min": 1440, "s": 86400}
@@ -23,7 +25,10 @@ _MILLIGRAMS |= {
 }
 # HL7 GTSAbbreviation, the codes FHIR Timing.code is bound to: doses per day.
 _CODES = {"QD": 1, "BID": 2, "TID": 3, "QID": 4, "AM": 1, "PM": 1, "BED": 1, "Q4H": 6, "Q6H": 4, "Q8H": 3}
-_CODES |= {"Q12H": 2, "Q24H": 1, "HS": 1, "DAILY": 1}
+_CODES |= {"Q12H": 2, "Q24H": 1, "HS": 1, "DAILY": 1, "Q1H": 24, "Q2H": 12, "Q3H": 8}
+# Not every day: one dose on the days it is taken, and on so many days of a week.
+_CODES |= {"QOD": 1, "WK": 1, "MO": 1}
+_DAYS_OF_CODES = {"QOD": Decimal("3.5"), "WK": Decimal(1), "MO": Decimal(7) / 30}
 _PIECES = frozenset(
     [
         "{pill}",
@@ -54,6 +59,8 @@ _PIECES = frozenset(
     ]
 )
 _BEDTIME = ("HS", "BED")
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEK = len(_WEEKDAYS)
 HIGHEST_SENSIBLE = Decimal(10) ** 9
 
 
@@ -88,6 +95,71 @@ def _per_day(count: Decimal, dosage: Dosage) -> Decimal | None:
     return each.to_integral_value(ROUND_CEILING) if period * _DAYS[unit] > 1 else each
 
 
+def days_a_week(dosages: tuple[Dosage, ...], vocabulary: Vocabulary) -> Decimal | None:
+    """On how many days of a week the drug is taken, at most 7, or None where no instruction says so.
+
+    Instructions that follow each other count by the busiest, those together by their sum.
+    """
+    counts = [_written_days(d.text, vocabulary) if (days := _days(d)) is None else days for d in dosages]
+    if not counts or any(count is None for count in counts):
+        return None
+    return min(sum((c for c in counts if c is not None), Decimal(0)), Decimal(_WEEK))
+
+
+def _days(dosage: Dosage) -> Decimal | None:
+    if dosage.days_of_week:
+        return Decimal(len(set(dosage.days_of_week)))
+    span = _span_in_days(dosage)
+    if span is not None and span > 1:
+        count = Decimal(1) if dosage.frequency is None else dosage.frequency
+        return min(max(count, Decimal(0)) * _WEEK / span, Decimal(_WEEK))
+    if span is None:
+        for code in dosage.timing_codes:
+            if code in _DAYS_OF_CODES:
+                return _DAYS_OF_CODES[code]
+    return Decimal(_WEEK) if doses_per_day(dosage) is not None else None
+
+
+def _span_in_days(dosage: Dosage) -> Decimal | None:
+    """How many days one period of the timing lasts."""
+    period, unit = dosage.period, dosage.period_unit
+    if period is None or period <= 0:
+        return None
+    if unit in _DAYS:
+        return period * _DAYS[unit]
+    return period / _PER_DAY[unit] if unit in _PER_DAY else None
+
+
+def _written_days(text: str, vocabulary: Vocabulary) -> Decimal | None:
+    """Free text that says "weekly" or "daily" in words of words.yaml, and not both."""
+    padded = f" {' '.join(tokens_of(text))} "
+    weekly = any(f" {phrase} " in padded for phrase in vocabulary.weekly)
+    daily = any(f" {phrase} " in padded for phrase in vocabulary.daily)
+    if weekly == daily:
+        return None
+    return Decimal(1) if weekly else Decimal(_WEEK)
+
+
+def weekly_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping[str, DailyDose]:
+    """mg per week of each ingredient of `product`; the days of each instruction times its dose on such a day."""
+    if product is None:
+        return {}
+    return {name: _weekly(dosages, product, name) for name in product.ingredients}
+
+
+def _weekly(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> DailyDose:
+    if not dosages:
+        return DailyDose(None, "the order states no dose")
+    weeks: dict[int, Decimal] = {}
+    for dosage in dosages:
+        amount, days = _one(dosage, product, ingredient), _days(dosage)
+        if amount.mg is None or days is None:
+            return DailyDose(None, amount.problem or "the order does not state on which days")
+        week = dosage.sequence if dosage.sequence is not None else -1
+        weeks[week] = weeks.get(week, Decimal(0)) + amount.mg * days
+    return DailyDose(max(weeks.values()))
+
+
 def daily_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping[str, DailyDose]:
     """mg per day of each ingredient of `product`, on the highest day."""
     if product is None:
@@ -98,13 +170,14 @@ def daily_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping
 def _daily(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> DailyDose:
     if not dosages:
         return DailyDose(None, "the order states no dose")
-    days: dict[int, Decimal] = {}
-    for number, dosage in enumerate(dosages):
+    days: dict[tuple[int, str], Decimal] = {}
+    for dosage in dosages:
         amount = _one(dosage, product, ingredient)
         if amount.mg is None:
             return amount
-        day = dosage.sequence if dosage.sequence is not None else -1
-        days[day] = days.get(day, Decimal(0)) + amount.mg if number or day in days else amount.mg
+        step = dosage.sequence if dosage.sequence is not None else -1
+        for day in dosage.days_of_week or _WEEKDAYS:
+            days[step, day] = days.get((step, day), Decimal(0)) + amount.mg
     return DailyDose(max(days.values()))
 
 

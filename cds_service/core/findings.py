@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from cds_service.core.dose_limits import judge_dose
 from cds_service.core.judging import Situation, Verdict, judge
@@ -110,10 +111,14 @@ def _finding(rule: Rule, situation: Situation, matched: Verdict) -> Finding | No
         advice=_advice(face, [m for m, _ in loudest]),
         suggestions=tuple(dict.fromkeys((*face.suggestions, *(s for m, _ in held for s in m.suggestions)))),
         reasons=tuple(Reason(m.name, m.because, v.facts) for m, v in loudest),
-        missing=_missing(verdicts, indicator, situation.facts),
+        missing=_missing(verdicts, indicator),
         renewal=situation.renewal,
         variant=variant.name if variant else "",
-        deciding=(*_deciding(matched, loudest), *_stopped(rule, situation.participants)),
+        deciding=(
+            *_score(rule, situation.participants),
+            *_deciding(matched, loudest),
+            *_stopped(rule, situation.participants),
+        ),
         given=matched.facts,
     )
     if rule.dose is not None:
@@ -140,6 +145,18 @@ def _advice(face: Face, held: list[Modifier]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(text for text in (*(m.advice for m in held), *own) if text))
 
 
+def _score(rule: Rule, participants: tuple[Participant, ...]) -> tuple[Fact, ...]:
+    """The score of each contributor, so that the reader can add up."""
+    scale = rule.slots[0].scale
+    if scale is None:
+        return ()
+    scores = {p.ingredient: scale.scores[p.ingredient] for p in participants}
+    total = Decimal(sum(scores.values()))
+    highest_first = sorted(scores, key=lambda name: (-scores[name], name))
+    listed = ", ".join(f"{name} {scores[name]}" for name in highest_first)
+    return (Fact("score", total, f"{scale.name} score {total}: {listed}", f"score {total}"),)
+
+
 def _stopped(rule: Rule, participants: tuple[Participant, ...]) -> tuple[Fact, ...]:
     """When a drug that still counts was stopped: the reader must be able to count the days."""
     if rule.slots[0].being:
@@ -154,14 +171,13 @@ def _stopped(rule: Rule, participants: tuple[Participant, ...]) -> tuple[Fact, .
     return tuple(facts)
 
 
-def _missing(verdicts: list[tuple[Modifier, Verdict]], indicator: str, facts: Facts) -> tuple[Missing, ...]:
+def _missing(verdicts: list[tuple[Modifier, Verdict]], indicator: str) -> tuple[Missing, ...]:
     """Facts not on file that could have made this louder than it is."""
     return tuple(
         Missing(name, modifier.name, modifier.indicator)
         for modifier, verdict in verdicts
         if verdict.holds is None and indicator_rank(modifier.indicator) > indicator_rank(indicator)
         for name in dict.fromkeys(verdict.missing)
-        if not (name == "egfr" and "crcl" in facts.known)  # cards read CrCl where eGFR is not on file
     )
 
 

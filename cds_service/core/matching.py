@@ -44,8 +44,11 @@ def _matches(
     rule: Rule, present: Present, medications: tuple[Medication, ...], today: date
 ) -> Iterator[tuple[Participant, ...]]:
     fillings = [list(_fillings(slot, present, medications, today)) for slot in rule.slots]
-    if len(rule.slots) == 1 and rule.slots[0].at_least > 1:
+    if len(rule.slots) == 1 and (rule.slots[0].at_least > 1 or rule.slots[0].scale):
         yield from _counted(rule.slots[0], fillings[0])
+        return
+    if len(rule.slots) == 1 and rule.slots[0].twice:
+        yield from _twice(fillings[0])
         return
     being = rule.slots[0].being
     for participants in product(*fillings):
@@ -67,9 +70,10 @@ def _fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...
     brand = medication.product.brand.lower() if medication.product else ""
     if brand in slot.except_brands or (slot.only_brands and brand not in slot.only_brands):
         return False
-    if not slot.forms or brand in slot.or_brands:
-        return True
-    return medication.product is not None and medication.product.form in slot.forms
+    form = medication.product.form if medication.product else ""
+    if form in slot.except_forms:
+        return False
+    return not slot.forms or brand in slot.or_brands or form in slot.forms
 
 
 def _role_fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...], today: date) -> bool:
@@ -99,12 +103,14 @@ def _is_ordered(medication: Medication) -> bool:
 
 
 def _is_match(participants: tuple[Participant, ...]) -> bool:
-    """No drug and no product meets itself."""
+    """No drug and no product meets itself; two drugs of one product may be two of three that meet."""
+    if len({id(p.medication) for p in participants}) < min(len(participants), 2):
+        return False
     for i, one in enumerate(participants):
         for other in participants[i + 1 :]:
-            if one.ingredient == other.ingredient or one.medication is other.medication:
+            if one.ingredient == other.ingredient:
                 return False
-            if one.medication.ingredients == other.medication.ingredients:
+            if one.medication is not other.medication and one.medication.ingredients == other.medication.ingredients:
                 return False
     return True
 
@@ -115,5 +121,30 @@ def _counted(slot: Slot, fillings: list[Participant]) -> Iterator[tuple[Particip
     for participant in sorted(fillings, key=lambda p: (not p.medication.is_new, p.medication.entry.key)):
         by_ingredient.setdefault(participant.ingredient, participant)
     chosen = tuple(by_ingredient[name] for name in sorted(by_ingredient))
-    if len(chosen) >= slot.at_least and any(_is_ordered(p.medication) for p in chosen):
+    several = len({p.medication.entry.key for p in chosen}) > 1 or slot.at_least == 1
+    if len(chosen) >= slot.at_least and several and _scores_enough(slot, chosen) and any(map(_is_new, chosen)):
         yield chosen
+
+
+def _is_new(participant: Participant) -> bool:
+    return _is_ordered(participant.medication)
+
+
+def _scores_enough(slot: Slot, chosen: tuple[Participant, ...]) -> bool:
+    return slot.scale is None or sum(slot.scale.scores[p.ingredient] for p in chosen) >= slot.score_at_least
+
+
+def _twice(fillings: list[Participant]) -> Iterator[tuple[Participant, ...]]:
+    """One ingredient in two orders, or in an order and a product that is taken and that it does not go on with."""
+    ordered = sorted(fillings, key=lambda p: (not p.medication.is_new, p.ingredient, p.medication.entry.key))
+    for i, one in enumerate(ordered):
+        for other in ordered[i + 1 :]:
+            if one.ingredient == other.ingredient and _is_new(one) and _adds_up(one.medication, other.medication):
+                yield one, other
+
+
+def _adds_up(order: Medication, other: Medication) -> bool:
+    """Two orders do. An order for what is taken already goes on with it, whatever its dose."""
+    if order is other or other.role not in ("ordering", "taking"):
+        return False
+    return other.role == "ordering" or order.kind_of_product != other.kind_of_product

@@ -51,7 +51,7 @@ def summarise(findings: tuple[Finding, ...], knowledge: Knowledge) -> str:
     """The lead finding's summary, with all drugs of the card and the deciding facts, as far as they fit."""
     lead = findings[0]
     names = drug_names(findings)
-    pair = len(lead.participants)
+    pair = len({p.ingredient for p in lead.participants})
     facts = [fact.short for fact in _for_summary(lead, names)]
     for count in range(len(names), min(pair, len(names)) - 1, -1):
         for kept in (facts, facts[:2], facts[:1], []):
@@ -83,9 +83,13 @@ def _filled_summary(lead: Finding, names: list[str], count: int, facts: list[str
 
 
 def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "") -> str:
-    """Fill the placeholders of a card file: {drugs}, {drug_a} and other slots, {dose}, {limit}, {kidney}."""
+    """Fill the placeholders of a card file: {drugs}, {products}, slots, {score}, {dose}, {limit}, {kidney}, {band}."""
     words = {p.slot: p.ingredient for p in finding.participants}
-    words["drugs"] = drugs or " + ".join(p.ingredient for p in finding.participants)
+    words["drugs"] = drugs or " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
+    words["products"] = " and ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
+    scale = finding.rule.slots[0].scale
+    if scale is not None:
+        words["score"] = str(sum(scale.scores[p.ingredient] for p in finding.participants))
     dose = finding.dose
     if dose is not None:
         words["dose"] = f"{amount(dose.daily)} mg/day" if dose.daily is not None else knowledge.wording["no_dose"]
@@ -133,7 +137,8 @@ def _advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
 def _second_advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
     """What raised the second finding may ask for a step of its own; its base advice would only repeat."""
     for finding in findings[1:2]:
-        if len(finding.advice) > 1 and finding.indicator == findings[0].indicator:
+        new = len(finding.advice) > 1 and finding.advice[0] not in findings[0].advice
+        if new and finding.indicator == findings[0].indicator:
             return [fill(finding.advice[0], finding, knowledge)]
     return []
 
@@ -162,7 +167,8 @@ def _dose_line(dose: DoseFinding, knowledge: Knowledge) -> str:
     fact = dose.fact.text if dose.fact else ""
     stands_in = wording["stands_in"] if dose.stands_in else ""
     daily = f"{amount(dose.daily)} mg/day" if dose.daily is not None else ""
-    ordered = wording["dose_ordered"].format(dose=daily) if daily else dose.problem
+    template = wording["dose_with_taken" if dose.taken else "dose_ordered"]
+    ordered = template.format(dose=daily) if daily else dose.problem
     limit = wording["dose_limit"].format(band=dose.band.label, limit=f"{amount(dose.limit)} mg/day")
     other = wording["not_used"].format(fact=dose.not_used.text) if dose.not_used else ""
     return "; ".join(part for part in (fact, stands_in, ordered, limit, other) if part)
@@ -190,6 +196,8 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
     if name not in knowledge.labs:
         return wording.get(f"missing_{name}", name)
     lab = knowledge.labs[name]
+    if name in facts.known:
+        return f"{lab.name} ({wording['only_range'].format(fact=facts.known[name].short)})"
     months = max(1, lab.max_age_days // 30)
     why = wording["not_seen"] if name in facts.unseen else wording["not_on_file"].format(months=months)
     return f"{lab.name} ({why})"
@@ -198,7 +206,7 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
 def _others(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
     lines = []
     for finding in findings[:_MOST_NAMED]:
-        drugs = " + ".join(p.ingredient for p in finding.participants)
+        drugs = " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
         subject, colon, rest = finding.rule.title.partition(": ")
         what = rest if colon and "(" not in subject else finding.rule.title
         lines.append(f"{drugs}: {what} ({finding.severity}; {finding.rule.id} v{finding.rule.version})")

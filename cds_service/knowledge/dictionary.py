@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from cds_service.core.naming import tokens_of
-from cds_service.core.values import Group, Ingredient, Vocabulary
+from cds_service.core.values import Group, Ingredient, Scale, Vocabulary
 from cds_service.errors import Fault
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.schema import check
 from cds_service.knowledge.tables import Column, Row, Table, read_table
 
 # Lists of words.yaml that are more than words to pass over.
-_NOT_NOISE = ("salts", "plain_instruction", "elements", "brand_words")
+_NOT_NOISE = ("salts", "plain_instruction", "elements", "brand_words", "weekly", "daily")
 _CODE, _CODE_IN_WORDS = "[1-9][0-9]{0,7}", "an RxNorm code (up to 8 digits)"
 _NAME, _NAME_IN_WORDS = "[^;=]{2,}", "one name of two letters or more"
 _PAIR_IN_WORDS = "a name with its RxNorm code, as in name=12345"
@@ -44,6 +44,7 @@ class Dictionary:
     ingredients: dict[str, Ingredient] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
     names: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    scales: dict[str, Scale] = field(default_factory=dict)
     brands: dict[str, str] = field(default_factory=dict)
     codes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     products: dict[str, str] = field(default_factory=dict)
@@ -61,6 +62,7 @@ def read_dictionary(folder: Path, faults: list[Fault]) -> tuple[Dictionary, Voca
     for row in _tables(folder / "products", _PRODUCTS, faults):
         _add_product(found, row, faults)
     found.groups = _groups(folder, found, faults)
+    found.scales = _scales(folder, found, faults)
     return found, _vocabulary(found, folder, faults)
 
 
@@ -226,6 +228,20 @@ def _members(
     return members - set(entry.get("except", ()))
 
 
+# --- Scales --------------------------------------------------------------------------------------------
+
+
+def _scales(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Scale]:
+    scales = {}
+    for name, content in _yaml_files(folder / "scores", "scores", faults):
+        for drug in content["scores"]:
+            if drug not in found.ingredients:
+                faults.append(Fault(name, f"scores.{drug}", "is no ingredient of the dictionary"))
+        scale_id = Path(name).stem
+        scales[scale_id] = Scale(scale_id, content["name"], content["scores"], tuple(content["sources"]))
+    return scales
+
+
 # --- Vocabulary ------------------------------------------------------------------------------------------
 
 
@@ -252,6 +268,8 @@ def _vocabulary(found: Dictionary, folder: Path, faults: list[Fault]) -> Vocabul
         salts=frozenset(words.get("salts", ())),
         plain_instruction=frozenset(words.get("plain_instruction", ())),
         units=frozenset(words.get("units", ())),
+        weekly=frozenset(" ".join(tokens_of(phrase)) for phrase in words.get("weekly", ())),
+        daily=frozenset(" ".join(tokens_of(phrase)) for phrase in words.get("daily", ())),
         routes={code: entry["route"] for code, entry in routes.get("codes", {}).items()},
         route_words=dict(routes.get("words", {})),
     )

@@ -104,6 +104,23 @@ def topics(content: Mapping[str, str]) -> dict[str, Topic]:
     return {key: Topic(key, name) for key, name in content.items()}
 
 
+def different_problems(folder: Path, known: Mapping[str, Topic], faults: list[Fault]) -> dict[frozenset[str], str]:
+    """The two topics of each entry of `different-problems.yaml` -> why they are two problems."""
+    name = "cards/different-problems.yaml"
+    content = read_yaml(folder / "different-problems.yaml", name, faults)
+    wrong = check(content, folder / "supports.schema.json", name, "different_problems") if content is not None else []
+    faults += wrong
+    found: dict[frozenset[str], str] = {}
+    for position, entry in enumerate([] if wrong or content is None else content):
+        path = f"[{position}].topics"
+        faults += [Fault(name, path, f'"{t}" is not in topics.yaml') for t in entry["topics"] if t not in known]
+        topics = frozenset(entry["topics"])
+        if topics in found:
+            faults.append(Fault(name, path, f"{' and '.join(sorted(topics))} stand here twice"))
+        found[topics] = entry["why"]
+    return found
+
+
 def notices(content: Mapping[str, Any], known: Mapping[str, OverrideReason], faults: list[Fault]) -> dict[str, Notice]:
     """Notices by id."""
     found = {}
@@ -145,14 +162,39 @@ def suggestions(
             assumed_times={int(n): tuple(t) for n, t in entry.get("assumed_times", {}).items()},
             waking=_pair(entry.get("waking", ("07:00", "22:00"))),
             min_distance_hours=entry.get("min_distance_hours", 2),
+            min_hours_after=entry.get("min_hours_after"),
             not_with_drugs=_drugs(entry.get("not_with_drugs", ()), key, ingredients, groups, faults),
             not_with_conditions=frozenset(entry.get("not_with_conditions", ())),
             not_brands=frozenset(b.lower() for b in entry.get("not_brands", ())),
             needs_egfr=Decimal(entry["needs_egfr"]) if "needs_egfr" in entry else None,
             never_stop_abruptly=_drugs(entry.get("not_for_running", ()), key, ingredients, groups, faults),
+            due_in_days=_due(entry, key, faults),
+            stands_in_for=_drugs(entry.get("for", ()), key, ingredients, groups, faults),
+            alternative=_alternative(entry, key, ingredients, faults),
         )
         for key, entry in content.items()
     }
+
+
+def _due(entry: Mapping[str, Any], key: str, faults: list[Fault]) -> tuple[int, int] | None:
+    if "due_in_days" not in entry:
+        return None
+    first, last = entry["due_in_days"]
+    if first > last:
+        faults.append(Fault("cards/suggestions.yaml", f"{key}.due_in_days", "the first day is after the last"))
+    return first, last
+
+
+def _alternative(
+    entry: Mapping[str, Any], key: str, ingredients: Mapping[str, Ingredient], faults: list[Fault]
+) -> Ingredient | None:
+    """The drug a `replace` puts in place; it needs that, and the drugs it stands in for."""
+    missing = [name for name in ("for", "by") if entry["kind"] == "replace" and name not in entry]
+    faults += [Fault("cards/suggestions.yaml", f"{key}.{name}", "is missing; a replace needs it") for name in missing]
+    if "by" not in entry or entry["by"] in ingredients:
+        return ingredients.get(entry.get("by", ""))
+    faults.append(Fault("cards/suggestions.yaml", f"{key}.by", f'"{entry["by"]}" is no ingredient of cards/drugs/'))
+    return None
 
 
 def _pair(times: Any) -> tuple[str, str]:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.core.values.chart import MedicationEntry, Quantity
-from cds_service.core.values.knowledge import DoseBand, Face, OverrideReason, Product, Rule
+from cds_service.core.values.knowledge import DoseBand, Face, Ingredient, OverrideReason, Product, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Medication:
     """A drug being ordered, stopped, or taken, with its name understood.
 
     `role`: ordering, stopping (its stop order is among the drafts), taking, stopped.
+    `daily` and `weekly` are mg of each ingredient; `days_a_week` None means that no schedule is stated.
     `label` is how the request names it, for drugs that could not be read.
     """
 
@@ -37,6 +38,8 @@ class Medication:
     disagrees: bool
     route: str
     daily: Mapping[str, DailyDose]
+    weekly: Mapping[str, DailyDose]
+    days_a_week: Decimal | None
     doses_per_day: int | None
     times: tuple[str, ...]
     times_stated: bool
@@ -47,6 +50,12 @@ class Medication:
     def is_new(self) -> bool:
         """Being ordered in this session (for order-select: and selected)."""
         return self.role in ("ordering", "stopping") and self.entry.selected
+
+    @property
+    def kind_of_product(self) -> tuple[object, ...]:
+        """The same drugs by the same route and release: a stopped tablet leaves the patch on."""
+        lasting = self.product is not None and self.product.extended_release
+        return self.ingredients, self.route, lasting
 
     @property
     def was_taken(self) -> bool:
@@ -88,6 +97,7 @@ class Facts:
     known: Mapping[str, Fact]
     conditions: Mapping[str, tuple[ConditionFact, ...]]
     conditions_seen: bool
+    medications_seen: bool
     sex: str
     unseen: frozenset[str] = frozenset()
 
@@ -123,7 +133,8 @@ class Missing:
 class DoseFinding:
     """A dose above (or not comparable with) the labelled limit.
 
-    `certain` is False where the kidney function the limit depends on is unknown or stood in for.
+    `certain` is False where the kidney function the limit depends on is unknown or stood in for. `taken` is the part
+    of `daily` that other products bring which are taken already (mg per day).
     """
 
     daily: Decimal | None
@@ -134,6 +145,7 @@ class DoseFinding:
     certain: bool
     not_used: Fact | None = None
     problem: str = ""
+    taken: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +172,12 @@ class Finding:
         """Keys of the draft orders it is about."""
         return tuple(sorted({p.medication.entry.key for p in self.participants if p.medication.is_new}))
 
+    @property
+    def dosed(self) -> Participant:
+        """The drug whose dose the rule judges; without a dose rule the first one."""
+        slot = self.rule.dose.slot if self.rule.dose else ""
+        return next((p for p in self.participants if p.slot == slot), self.participants[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Regimen:
@@ -172,10 +190,14 @@ class Regimen:
 
 @dataclass(frozen=True, slots=True)
 class OrderChange:
-    """What an `update` does to a draft order; None leaves that part as it is."""
+    """What an `update` does to a draft order; None leaves that part as it is.
+
+    A new `drug` leaves the order without a dosage: the old one was that of another drug.
+    """
 
     regimen: Regimen | None = None
     times: tuple[str, ...] = ()
+    drug: Ingredient | None = None
 
 
 @dataclass(frozen=True, slots=True)
