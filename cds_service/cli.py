@@ -53,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     fixture.set_defaults(run=_fixture)
 
     lint = commands.add_parser("lint", help="check all card files; prints every fault at once")
+    lint.add_argument("card", nargs="*", help="ids of cards to check; without one, all are")
     lint.add_argument("--stamp", action="store_true", help="first fill in empty checksums in the cards' history")
     lint.add_argument("--cards", type=Path, default=None, help="another folder of card files")
     lint.set_defaults(run=_lint)
@@ -165,11 +166,15 @@ def _lint(options: argparse.Namespace) -> int:
     if options.stamp:
         for name in stamp(folder):
             print(f"stamped {name}")
-    faults = lint(folder)
+    faults = lint(folder, tuple(options.card))
     for fault in faults:
         print(fault)
-    print(f"{len(faults)} fault(s)" if faults else "All card files are in order.")
+    print(f"{len(faults)} fault(s)" if faults else _in_order(options.card))
     return 1 if faults else 0
+
+
+def _in_order(cards: list[str]) -> str:
+    return f"In order: {', '.join(cards)}." if cards else "All card files are in order."
 
 
 if __name__ == "__main__":

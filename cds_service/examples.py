@@ -125,6 +125,8 @@ def _dosage(entry: Mapping[str, Any], today: date) -> JSON:
         repeat["boundsPeriod"] = {"end": end.isoformat()}
     if repeat:
         dosage["timing"] = {"repeat": repeat}
+    if "sig" in entry:
+        dosage["text"] = entry["sig"]
     if entry.get("as_needed"):
         dosage["asNeededBoolean"] = True
     if "route" in entry:
@@ -150,6 +152,8 @@ def _repeat(entry: Mapping[str, Any]) -> JSON:
         repeat |= {"frequency": 1, "period": 1, "periodUnit": "d", "when": ["HS"]}
     if "times_a_day" in entry:
         repeat |= {"frequency": entry["times_a_day"], "period": 1, "periodUnit": "d"}
+    if "days" in entry:
+        repeat["dayOfWeek"] = list(entry["days"])
     if "per_week" in entry:
         repeat |= {"frequency": entry["per_week"], "period": 1, "periodUnit": "wk"}
     return repeat

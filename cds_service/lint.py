@@ -25,17 +25,27 @@ from cds_service.knowledge.load import CARD_FOLDERS, load_knowledge, read_cards
 EXAMPLE_DAY = date(2026, 11, 22)
 
 
-def lint(folder: Path) -> list[Fault]:
-    """All faults of the card files in `folder`; an empty list means they may be released."""
+def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
+    """All faults of the card files in `folder`; an empty list means they may be released.
+
+    With `only` (card ids) the examples of no other card are run, and faults of other cards are left out.
+    """
     try:
         knowledge = load_knowledge(folder)
     except KnowledgeError as error:
-        return error.faults
-    faults = _products(knowledge)
-    for name, card in read_cards(folder, faults).items():
-        if card["status"] in ("active", "silent"):
+        return [f for f in error.faults if not only or Path(f.file).stem in only or not _is_card(f.file)]
+    faults = [] if only else _products(knowledge)
+    cards = read_cards(folder, faults)
+    unknown = sorted(set(only) - {card["id"] for card in cards.values()})
+    faults += [Fault(f"cards/{card_id}", "", "there is no card file of this id") for card_id in unknown]
+    for name, card in cards.items():
+        if card["status"] in ("active", "silent") and (not only or card["id"] in only):
             faults += _examples(name, card, knowledge)
     return sorted(set(faults))
+
+
+def _is_card(file: str) -> bool:
+    return any(file.startswith(f"cards/{folder}/") for folder in CARD_FOLDERS)
 
 
 def _products(knowledge: Knowledge) -> list[Fault]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 
 from cds_service.core.judging import Situation
-from cds_service.core.values import DoseBand, DoseFinding, DoseLimit, Fact, Finding, Medication
+from cds_service.core.values import DoseBand, DoseFinding, DoseLimit, Fact, Finding, Medication, Participant
 
 
 def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Finding | None:
@@ -15,8 +15,11 @@ def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Find
 
     A limit with one band holds for everyone and looks at no kidney function. A dose that cannot be worked
     out is reported (as `info`) only where reduced kidney function lowers the limit; with normal or unknown
-    kidney function there is nothing to compare.
+    kidney function there is nothing to compare. With `unknown_is_above` it counts as above the limit.
+    A drug of the chart that is ordered anew in this session is judged by the new order.
     """
+    if _is_ordered_anew(finding.dosed, situation):
+        return None
     known = situation.facts.known if len(limit.bands) > 1 else {}
     age = situation.facts.known.get("age")
     if age is not None and age.value is not None and age.value < limit.minimum_age:
@@ -27,11 +30,12 @@ def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Find
     band = _band(limit, fact)
     allowed = _allowed(band, fact)
     total, problem = _total(finding, situation)
-    above = total > allowed
+    assumed = bool(problem) and limit.unknown_is_above
+    above = total > allowed or assumed
     if not above and (not problem or fact is None or band is limit.bands[0]):
         return None
     certain = len(limit.bands) == 1 or (fact is not None and not stands_in)
-    daily = total if above else None
+    daily = total if total > allowed else None
     judged = DoseFinding(daily, allowed, fact, stands_in, band, certain, _not_used(limit, fact, known), problem)
     deciding = tuple(dict.fromkeys((*([fact] if fact else []), *finding.deciding)))
     return replace(finding, dose=judged, indicator=finding.indicator if above else "info", deciding=deciding)
@@ -74,18 +78,32 @@ def _total(finding: Finding, situation: Situation) -> tuple[Decimal, str]:
 
     Two orders of one drug are one dose; an order that states none does not lessen what the others state.
     """
-    name = finding.participants[0].ingredient
-    routes = {p.medication.route for p in finding.participants}
+    participant = finding.dosed
+    name = participant.ingredient
+    if participant.medication.role == "taking":
+        return _one(participant.medication, name)
+    routes = {participant.medication.route}
     total, problem = Decimal(0), ""
     for medication in situation.medications:
         if not _is_ordered(medication, name, routes):
             continue
-        daily = medication.daily.get(name)
-        if daily is None or daily.mg is None:
-            problem = daily.problem if daily else "the order states no dose"
-        else:
-            total += daily.mg
+        mg, why = _one(medication, name)
+        total, problem = total + mg, why or problem
     return total, problem
+
+
+def _one(medication: Medication, name: str) -> tuple[Decimal, str]:
+    daily = medication.daily.get(name)
+    if daily is None or daily.mg is None:
+        return Decimal(0), daily.problem if daily else "the order states no dose"
+    return daily.mg, ""
+
+
+def _is_ordered_anew(participant: Participant, situation: Situation) -> bool:
+    routes = {participant.medication.route}
+    return participant.medication.role == "taking" and any(
+        _is_ordered(m, participant.ingredient, routes) for m in situation.medications
+    )
 
 
 def _is_ordered(medication: Medication, name: str, routes: set[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Work out what an order comes to: doses per day, clock times, and mg per day of each ingredient.
+"""Work out what an order comes to: doses per day, days a week, clock times, mg per day and week of each ingredient.
 
 The highest day counts: instructions with different `sequence` follow each other, those without are
 taken together. A dose that cannot be worked out is said to be so, with the reason; none is invented.
@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from cds_service.core.values import DailyDose, Dosage, Product, Quantity, Strength
+from cds_service.core.naming import tokens_of
+from cds_service.core.values import DailyDose, Dosage, Product, Quantity, Strength, Vocabulary
 
 _DAYS = {"d": 1, "wk": 7, "mo": 30, "a": 365}
 _PER_DAY = {"h": 24, "min": 1440, "s": 86400}
@@ -54,6 +55,7 @@ _PIECES = frozenset(
     ]
 )
 _BEDTIME = ("HS", "BED")
+_WEEK = 7
 HIGHEST_SENSIBLE = Decimal(10) ** 9
 
 
@@ -86,6 +88,67 @@ def _per_day(count: Decimal, dosage: Dosage) -> Decimal | None:
     each = count / (period * _DAYS[unit])
     # On the days it is taken at all: once a week is one dose on its day, not a seventh.
     return each.to_integral_value(ROUND_CEILING) if period * _DAYS[unit] > 1 else each
+
+
+def days_a_week(dosages: tuple[Dosage, ...], vocabulary: Vocabulary) -> Decimal | None:
+    """On how many days of a week the drug is taken, at most 7, or None where no instruction says so.
+
+    Instructions that follow each other count by the busiest, those together by their sum.
+    """
+    counts = [_written_days(d.text, vocabulary) if (days := _days(d)) is None else days for d in dosages]
+    if not counts or any(count is None for count in counts):
+        return None
+    return min(sum((c for c in counts if c is not None), Decimal(0)), Decimal(_WEEK))
+
+
+def _days(dosage: Dosage) -> Decimal | None:
+    if dosage.days_of_week:
+        return Decimal(len(set(dosage.days_of_week)))
+    span = _span_in_days(dosage)
+    if span is not None and span > 1:
+        count = Decimal(1) if dosage.frequency is None else dosage.frequency
+        return min(max(count, Decimal(0)) * _WEEK / span, Decimal(_WEEK))
+    return Decimal(_WEEK) if doses_per_day(dosage) is not None else None
+
+
+def _span_in_days(dosage: Dosage) -> Decimal | None:
+    """How many days one period of the timing lasts."""
+    period, unit = dosage.period, dosage.period_unit
+    if period is None or period <= 0:
+        return None
+    if unit in _DAYS:
+        return period * _DAYS[unit]
+    return period / _PER_DAY[unit] if unit in _PER_DAY else None
+
+
+def _written_days(text: str, vocabulary: Vocabulary) -> Decimal | None:
+    """Free text that says "weekly" or "daily" in words of words.yaml, and not both."""
+    padded = f" {' '.join(tokens_of(text))} "
+    weekly = any(f" {phrase} " in padded for phrase in vocabulary.weekly)
+    daily = any(f" {phrase} " in padded for phrase in vocabulary.daily)
+    if weekly == daily:
+        return None
+    return Decimal(1) if weekly else Decimal(_WEEK)
+
+
+def weekly_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping[str, DailyDose]:
+    """mg per week of each ingredient of `product`; the days of each instruction times its dose on such a day."""
+    if product is None:
+        return {}
+    return {name: _weekly(dosages, product, name) for name in product.ingredients}
+
+
+def _weekly(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> DailyDose:
+    if not dosages:
+        return DailyDose(None, "the order states no dose")
+    weeks: dict[int, Decimal] = {}
+    for dosage in dosages:
+        amount, days = _one(dosage, product, ingredient), _days(dosage)
+        if amount.mg is None or days is None:
+            return DailyDose(None, amount.problem or "the order does not state on which days")
+        week = dosage.sequence if dosage.sequence is not None else -1
+        weeks[week] = weeks.get(week, Decimal(0)) + amount.mg * days
+    return DailyDose(max(weeks.values()))
 
 
 def daily_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping[str, DailyDose]:

@@ -12,10 +12,10 @@ from cds_service.core.facts import gather_facts
 from cds_service.core.findings import find_interactions
 from cds_service.core.medications import read_medications
 from cds_service.core.notices import compose_notices, not_checked
+from cds_service.core.screening import is_shown
 from cds_service.core.values import (
     Card,
     Evaluation,
-    Finding,
     HookRequest,
     Knowledge,
     Medication,
@@ -31,7 +31,7 @@ def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluat
         return Evaluation((), (), (), ())
     facts = gather_facts(request.chart, knowledge, today)
     findings, unjudged = find_interactions(medications, facts, knowledge)
-    shown = tuple(f for f in findings if _is_shown(f))
+    shown = tuple(f for f in findings if is_shown(f))
     scope = _scope(request, medications, knowledge)
     cards = compose_cards(shown, request, medications, facts, knowledge, scope)
     checked = any(m.is_new and m.ingredients for m in medications)
@@ -39,16 +39,9 @@ def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluat
     return Evaluation(
         cards=_sorted((*cards, *notices)),
         findings=shown,
-        unshown=tuple(f for f in findings if not _is_shown(f)),
+        unshown=tuple(f for f in findings if not is_shown(f)),
         not_checked=not_checked(medications),
     )
-
-
-def _is_shown(finding: Finding) -> bool:
-    """Silent rules and minor findings are counted, not shown, unless the card file says otherwise."""
-    if finding.rule.status != "active":
-        return False
-    return finding.severity != "minor" or finding.rule.show_minor
 
 
 def _sorted(cards: tuple[Card, ...]) -> tuple[Card, ...]:

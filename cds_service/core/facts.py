@@ -50,6 +50,7 @@ def gather_facts(chart: Chart, knowledge: Knowledge, today: date) -> Facts:
         known=known,
         conditions=_conditions(chart, knowledge, today),
         conditions_seen=chart.seen("conditions"),
+        medications_seen=chart.seen("medicationRequests"),
         sex=sex,
         unseen=frozenset(fact for fact, part in knowledge.fact_parts.items() if not chart.seen(part)),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 from cds_service.core.dose_limits import judge_dose
 from cds_service.core.judging import Situation, Verdict, judge
@@ -113,7 +114,11 @@ def _finding(rule: Rule, situation: Situation, matched: Verdict) -> Finding | No
         missing=_missing(verdicts, indicator, situation.facts),
         renewal=situation.renewal,
         variant=variant.name if variant else "",
-        deciding=(*_deciding(matched, loudest), *_stopped(rule, situation.participants)),
+        deciding=(
+            *_score(rule, situation.participants),
+            *_deciding(matched, loudest),
+            *_stopped(rule, situation.participants),
+        ),
         given=matched.facts,
     )
     if rule.dose is not None:
@@ -138,6 +143,18 @@ def _advice(face: Face, held: list[Modifier]) -> tuple[str, ...]:
     """The loudest modifier's advice first, then the card's own unless a modifier takes its place."""
     own = () if any(m.replaces_advice for m in held) else (face.advice,)
     return tuple(dict.fromkeys(text for text in (*(m.advice for m in held), *own) if text))
+
+
+def _score(rule: Rule, participants: tuple[Participant, ...]) -> tuple[Fact, ...]:
+    """The score of each contributor, so that the reader can add up."""
+    scale = rule.slots[0].scale
+    if scale is None:
+        return ()
+    scores = {p.ingredient: scale.scores[p.ingredient] for p in participants}
+    total = Decimal(sum(scores.values()))
+    highest_first = sorted(scores, key=lambda name: (-scores[name], name))
+    listed = ", ".join(f"{name} {scores[name]}" for name in highest_first)
+    return (Fact("score", total, f"{scale.name} score {total}: {listed}", f"score {total}"),)
 
 
 def _stopped(rule: Rule, participants: tuple[Participant, ...]) -> tuple[Fact, ...]:

@@ -99,6 +99,11 @@ def _condition(test: Test, situation: Situation) -> Verdict:
     return Verdict(False) if facts.conditions_seen else Verdict(None, missing=("conditions",))
 
 
+def _without_condition(test: Test, situation: Situation) -> Verdict:
+    verdict = _condition(test, situation)
+    return Verdict(not verdict.holds) if verdict.holds is not None else Verdict(None, missing=verdict.missing)
+
+
 def _counts(entry: ConditionFact, test: Test, facts: Facts) -> bool:
     if test.days:
         return entry.onset is not None and entry.onset >= facts.today - timedelta(days=test.days)
@@ -112,6 +117,21 @@ def _as_fact(entry: ConditionFact, dated: bool) -> Fact:
 
 
 def _with_drug(test: Test, situation: Situation) -> Verdict:
+    others = _other_drugs(test, situation)
+    needed = int(test.bounds[0][1]) if test.bounds else 1
+    if len(others) < needed:
+        return Verdict(False)
+    return Verdict(True, tuple(_drug_fact(name, others[name]) for name in sorted(others)[:3]))
+
+
+def _without_drug(test: Test, situation: Situation) -> Verdict:
+    """Nobody knows that a drug is not taken while the medication list was not seen."""
+    if _other_drugs(test, situation):
+        return Verdict(False)
+    return Verdict(True) if situation.facts.medications_seen else Verdict(None, missing=("medications",))
+
+
+def _other_drugs(test: Test, situation: Situation) -> dict[str, Medication]:
     own = {p.ingredient for p in situation.participants}
     others: dict[str, Medication] = {}
     for medication in situation.medications:
@@ -122,10 +142,7 @@ def _with_drug(test: Test, situation: Situation) -> Verdict:
         for name in medication.ingredients:
             if name in test.names and name not in own:
                 others.setdefault(name, medication)
-    needed = int(test.bounds[0][1]) if test.bounds else 1
-    if len(others) < needed:
-        return Verdict(False)
-    return Verdict(True, tuple(_drug_fact(name, others[name]) for name in sorted(others)[:3]))
+    return others
 
 
 def _drug_fact(name: str, medication: Medication) -> Fact:
@@ -133,16 +150,42 @@ def _drug_fact(name: str, medication: Medication) -> Fact:
     return Fact(f"drug:{name}", None, f"{name} is also {verb}", f"with {name}")
 
 
-def _daily_dose(test: Test, situation: Situation) -> Verdict:
-    for participant in situation.participants:
-        if participant.slot == test.subject:
-            daily = participant.medication.daily.get(participant.ingredient)
-            if daily is None or daily.mg is None:
-                return Verdict(None, missing=("daily dose of " + participant.ingredient,))
-            holds = all(_within(daily.mg, "", name, limit) for name, limit in test.bounds)
-            shown = f"{participant.ingredient} {daily.mg.normalize():f} mg/day"
-            return Verdict(holds, (Fact("daily_dose", daily.mg, shown, shown),) if holds else ())
-    return Verdict(False)
+def _slot_drug(test: Test, situation: Situation) -> Verdict:
+    return Verdict(any(p.slot == test.subject and p.ingredient in test.names for p in situation.participants))
+
+
+def _combination_product(_: Test, situation: Situation) -> Verdict:
+    return Verdict(any(len(p.medication.ingredients) > 1 for p in situation.participants))
+
+
+def _dosing(test: Test, situation: Situation) -> Verdict:
+    """The mg a day, the mg a week or the days a week of the drug in a slot."""
+    participant = next(p for p in situation.participants if p.slot == test.subject)
+    value, unit, what = _measured(test.kind, participant)
+    name = participant.ingredient
+    if value is None:
+        return Verdict(None, missing=(f"{what} of {name}",))
+    holds = all(_within(value, "", bound, limit) for bound, limit in test.bounds)
+    shown = f"{name} {value.normalize():f} {unit}"
+    return Verdict(holds, (Fact(test.kind, value, shown, shown),) if holds else ())
+
+
+def _dosing_unknown(test: Test, situation: Situation) -> Verdict:
+    participant = next(p for p in situation.participants if p.slot == test.subject)
+    value, _, what = _measured(test.kind.removesuffix("_unknown"), participant)
+    text = f"{what} of {participant.ingredient} not stated"
+    return Verdict(True, (Fact(test.kind, None, text, f"{what} not stated"),)) if value is None else Verdict(False)
+
+
+def _measured(kind: str, participant: Participant) -> tuple[Decimal | None, str, str]:
+    """(value or None, its unit, what it is called)."""
+    medication, name = participant.medication, participant.ingredient
+    if kind == "days_a_week":
+        return medication.days_a_week, "days a week", "weekly schedule"
+    daily = kind == "daily_dose"
+    dose = (medication.daily if daily else medication.weekly).get(name)
+    unit, what = ("mg/day", "daily dose") if daily else ("mg/week", "weekly dose")
+    return (dose.mg if dose else None), unit, what
 
 
 def _some_route(test: Test, situation: Situation) -> Verdict:
@@ -177,8 +220,17 @@ _KINDS = {
     "unknown": _unknown,
     "sex": _sex,
     "condition": _condition,
+    "without_condition": _without_condition,
     "with_drug": _with_drug,
-    "daily_dose": _daily_dose,
+    "without_drug": _without_drug,
+    "slot_drug": _slot_drug,
+    "combination_product": _combination_product,
+    "daily_dose": _dosing,
+    "daily_dose_unknown": _dosing_unknown,
+    "weekly_dose": _dosing,
+    "weekly_dose_unknown": _dosing_unknown,
+    "days_a_week": _dosing,
+    "days_a_week_unknown": _dosing_unknown,
     "some_route": _some_route,
     "every_route": _every_route,
     "started_together": _started_together,

@@ -44,8 +44,11 @@ def _matches(
     rule: Rule, present: Present, medications: tuple[Medication, ...], today: date
 ) -> Iterator[tuple[Participant, ...]]:
     fillings = [list(_fillings(slot, present, medications, today)) for slot in rule.slots]
-    if len(rule.slots) == 1 and rule.slots[0].at_least > 1:
+    if len(rule.slots) == 1 and (rule.slots[0].at_least > 1 or rule.slots[0].scale):
         yield from _counted(rule.slots[0], fillings[0])
+        return
+    if len(rule.slots) == 1 and rule.slots[0].twice:
+        yield from _twice(fillings[0])
         return
     being = rule.slots[0].being
     for participants in product(*fillings):
@@ -115,5 +118,35 @@ def _counted(slot: Slot, fillings: list[Participant]) -> Iterator[tuple[Particip
     for participant in sorted(fillings, key=lambda p: (not p.medication.is_new, p.medication.entry.key)):
         by_ingredient.setdefault(participant.ingredient, participant)
     chosen = tuple(by_ingredient[name] for name in sorted(by_ingredient))
-    if len(chosen) >= slot.at_least and any(_is_ordered(p.medication) for p in chosen):
+    several = len({p.medication.entry.key for p in chosen}) > 1 or slot.at_least == 1
+    if len(chosen) >= slot.at_least and several and _scores_enough(slot, chosen) and any(map(_is_new, chosen)):
         yield chosen
+
+
+def _is_new(participant: Participant) -> bool:
+    return _is_ordered(participant.medication)
+
+
+def _scores_enough(slot: Slot, chosen: tuple[Participant, ...]) -> bool:
+    return slot.scale is None or sum(slot.scale.scores[p.ingredient] for p in chosen) >= slot.score_at_least
+
+
+def _twice(fillings: list[Participant]) -> Iterator[tuple[Participant, ...]]:
+    """One ingredient in two orders, or in an order and a product that is taken and that it does not go on with."""
+    ordered = sorted(fillings, key=lambda p: (not p.medication.is_new, p.ingredient, p.medication.entry.key))
+    for i, one in enumerate(ordered):
+        for other in ordered[i + 1 :]:
+            if one.ingredient == other.ingredient and _is_new(one) and _adds_up(one.medication, other.medication):
+                yield one, other
+
+
+def _adds_up(order: Medication, other: Medication) -> bool:
+    """Two orders do. An order for what is taken already goes on with it, whatever its dose."""
+    if order is other or other.role not in ("ordering", "taking"):
+        return False
+    return other.role == "ordering" or _kind_of_product(order) != _kind_of_product(other)
+
+
+def _kind_of_product(medication: Medication) -> tuple[object, ...]:
+    lasting = medication.product is not None and medication.product.extended_release
+    return medication.ingredients, medication.route, lasting

@@ -11,7 +11,14 @@ from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
 
-from cds_service.core.dosing import clock_minutes, daily_doses, doses_per_day, is_bedtime
+from cds_service.core.dosing import (
+    clock_minutes,
+    daily_doses,
+    days_a_week,
+    doses_per_day,
+    is_bedtime,
+    weekly_doses,
+)
 from cds_service.core.identification import identify_drug, route_of
 from cds_service.core.values import (
     HookRequest,
@@ -105,6 +112,8 @@ def _read(entry: MedicationEntry, knowledge: Knowledge, today: date) -> Medicati
         disagrees=disagrees,
         route=route_of(entry, product, knowledge),
         daily=daily_doses(entry.dosages, product),
+        weekly=weekly_doses(entry.dosages, product),
+        days_a_week=days_a_week(entry.dosages, knowledge.vocabulary),
         doses_per_day=per_day,
         times=times,
         times_stated=stated,

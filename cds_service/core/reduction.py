@@ -50,7 +50,7 @@ def reduce_dose(
     if medication is None or regimen is None:
         return []
     words = {
-        "drug": finding.participants[0].ingredient,
+        "drug": finding.dosed.ingredient,
         "dose": amount(regimen.mg_per_day / regimen.doses_per_day),
         "often": _often(regimen.doses_per_day, plan.knowledge),
         "total": amount(regimen.mg_per_day),
@@ -62,7 +62,7 @@ def reduce_dose(
 
 def _only_order(finding: Finding, medications: tuple[Medication, ...], knowledge: Knowledge) -> Medication | None:
     """The one order of this drug, if it may be rewritten at all."""
-    name = finding.participants[0].ingredient
+    name = finding.dosed.ingredient
     orders = [m for m in medications if m.role == "ordering" and name in m.ingredients]
     if len(orders) != 1 or not may_be_rewritten(orders[0], knowledge) or not orders[0].is_new:
         return None

@@ -6,20 +6,25 @@ once that is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from datetime import date, timedelta
+from typing import Any
 
 from cds_service.core.planning import Plan, continues_therapy, new_orders
 from cds_service.core.reduction import reduce_dose
+from cds_service.core.screening import loudness_of
 from cds_service.core.stagger import stagger_doses
 from cds_service.core.values import (
     Action,
     Finding,
     Medication,
+    OrderChange,
     Suggestion,
     SuggestionPlan,
+    indicator_rank,
 )
 
-_ORDER = {"reduce-dose": 0, "create": 1, "stagger": 2, "delete": 3}
+_ORDER = {"reduce-dose": 0, "replace": 1, "create": 2, "stagger": 3, "delete": 4}
 
 
 def plan_suggestions(findings: tuple[Finding, ...], indicator: str, plan: Plan) -> tuple[Suggestion, ...]:
@@ -56,8 +61,43 @@ def _create(
     ordered = {(c.system, c.code) for codings in plan.request.service_requests for c in codings}
     if ordered & entry.already_ordered:
         return []
-    action = Action("create", entry.description, resource=entry.resource)
+    action = Action("create", entry.description, resource=_due(entry, plan.facts.today))
     return [Suggestion(entry.id, entry.kind, entry.label, (action,), entry.note)]
+
+
+def _due(entry: SuggestionPlan, today: date) -> Mapping[str, Any]:
+    """The order's template, with the days between which it is to be done."""
+    if entry.due_in_days is None:
+        return entry.resource
+    first, last = ((today + timedelta(days=days)).isoformat() for days in entry.due_in_days)
+    return {**entry.resource, "occurrencePeriod": {"start": first, "end": last}}
+
+
+def _replace(
+    entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], indicator: str, plan: Plan
+) -> list[Suggestion]:
+    """An alternative for each order it stands in for, unless it draws a card as loud or is taken already."""
+    drug = entry.alternative
+    if drug is None or any(drug.name in m.ingredients for m in plan.medications if m.role in ("ordering", "taking")):
+        return []
+    made = []
+    for medication in new_orders(finding):
+        if not _may_be_replaced(entry, medication):
+            continue
+        if loudness_of(drug, medication, plan.medications, plan.facts, plan.knowledge) >= indicator_rank(indicator):
+            continue
+        words = {"drug": " / ".join(medication.ingredients)}
+        action = Action("update", entry.description.format(**words), medication.entry.key, OrderChange(drug=drug))
+        label, note = entry.label.format(**words), entry.note.format(**words)
+        made.append(Suggestion(entry.id, entry.kind, label, (action,), note))
+    return made
+
+
+def _may_be_replaced(entry: SuggestionPlan, medication: Medication) -> bool:
+    """One known drug that acts in the whole body, in an order that can be named."""
+    single = len(medication.ingredients) == 1 and medication.ingredients[0] in entry.stands_in_for
+    known = not medication.unread and not medication.disagrees
+    return single and known and medication.route == "systemic" and bool(medication.entry.resource_id)
 
 
 def _delete(
@@ -77,5 +117,6 @@ _KINDS: dict[str, _Maker] = {
     "create": _create,
     "delete": _delete,
     "reduce-dose": reduce_dose,
+    "replace": _replace,
     "stagger": stagger_doses,
 }

@@ -51,7 +51,7 @@ def summarise(findings: tuple[Finding, ...], knowledge: Knowledge) -> str:
     """The lead finding's summary, with all drugs of the card and the deciding facts, as far as they fit."""
     lead = findings[0]
     names = drug_names(findings)
-    pair = len(lead.participants)
+    pair = len({p.ingredient for p in lead.participants})
     facts = [fact.short for fact in _for_summary(lead, names)]
     for count in range(len(names), min(pair, len(names)) - 1, -1):
         for kept in (facts, facts[:2], facts[:1], []):
@@ -83,9 +83,13 @@ def _filled_summary(lead: Finding, names: list[str], count: int, facts: list[str
 
 
 def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "") -> str:
-    """Fill the placeholders of a card file: {drugs}, {drug_a} and other slots, {dose}, {limit}, {kidney}."""
+    """Fill the placeholders of a card file: {drugs}, {products}, slots, {score}, {dose}, {limit}, {kidney}, {band}."""
     words = {p.slot: p.ingredient for p in finding.participants}
-    words["drugs"] = drugs or " + ".join(p.ingredient for p in finding.participants)
+    words["drugs"] = drugs or " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
+    words["products"] = " + ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
+    scale = finding.rule.slots[0].scale
+    if scale is not None:
+        words["score"] = str(sum(scale.scores[p.ingredient] for p in finding.participants))
     dose = finding.dose
     if dose is not None:
         words["dose"] = f"{amount(dose.daily)} mg/day" if dose.daily is not None else knowledge.wording["no_dose"]
@@ -198,7 +202,7 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
 def _others(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
     lines = []
     for finding in findings[:_MOST_NAMED]:
-        drugs = " + ".join(p.ingredient for p in finding.participants)
+        drugs = " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
         subject, colon, rest = finding.rule.title.partition(": ")
         what = rest if colon and "(" not in subject else finding.rule.title
         lines.append(f"{drugs}: {what} ({finding.severity}; {finding.rule.id} v{finding.rule.version})")

@@ -12,9 +12,10 @@ from datetime import date
 from decimal import Decimal
 from typing import Any
 
-from cds_service.core.values import JSON, Action, HookRequest, OrderChange, Regimen
+from cds_service.core.values import JSON, Action, HookRequest, Ingredient, OrderChange, Regimen
 from cds_service.fhir.reading import as_list, as_number, as_object, as_text, quantity_of
 
+_RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _REQUESTERS = ("Practitioner/", "PractitionerRole/")
 
 
@@ -43,7 +44,9 @@ def complete_request(template: Mapping[str, Any], request: HookRequest, today: d
 
 
 def change_order(order: JSON, change: OrderChange) -> JSON:
-    """The whole order with a new dose, new times, or both."""
+    """The whole order with a new dose, new times or both, or with a new drug and without a dosage."""
+    if change.drug is not None:
+        return _replace_drug(order, change.drug)
     changed: JSON = copy.deepcopy(order)
     dosage = as_list(changed.get("dosageInstruction"))[0]
     for stale in ("text", "_text", "patientInstruction", "_patientInstruction"):
@@ -62,6 +65,36 @@ def change_order(order: JSON, change: OrderChange) -> JSON:
     for stale in ("text", "implicitRules", "_implicitRules"):
         changed.pop(stale, None)
     return changed
+
+
+_OF_THE_OLD_DRUG = (
+    "medicationReference",
+    "_medicationReference",
+    "_medicationCodeableConcept",
+    "dosageInstruction",
+    "text",
+    "implicitRules",
+    "_implicitRules",
+)
+_AMOUNTS_OF_THE_OLD_DRUG = ("quantity", "initialFill", "expectedSupplyDuration", "dispenseInterval")
+
+
+def _replace_drug(order: JSON, drug: Ingredient) -> JSON:
+    """The order for another drug. Its dose, amount and narrative were the old drug's, so they go."""
+    changed: JSON = copy.deepcopy(order)
+    reference = as_text(as_object(order.get("medicationReference")).get("reference"))
+    if reference.startswith("#"):
+        kept = [c for c in as_list(order.get("contained")) if as_text(as_object(c).get("id")) != reference[1:]]
+        changed["contained"] = kept
+    for stale in _OF_THE_OLD_DRUG:
+        changed.pop(stale, None)
+    for stale in _AMOUNTS_OF_THE_OLD_DRUG:
+        as_object(changed.get("dispenseRequest")).pop(stale, None)
+    changed["medicationCodeableConcept"] = {
+        "coding": [{"system": _RXNORM, "code": drug.rxnorm, "display": drug.name}],
+        "text": drug.name,
+    }
+    return {name: value for name, value in changed.items() if value not in ([], {})}
 
 
 def _set_dose(dosage: JSON, repeat: JSON, regimen: Regimen) -> None:

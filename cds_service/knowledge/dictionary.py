@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from cds_service.core.naming import tokens_of
-from cds_service.core.values import Group, Ingredient, Vocabulary
+from cds_service.core.values import Group, Ingredient, Scale, Vocabulary
 from cds_service.errors import Fault
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.schema import check
 
-_NOT_NOISE = ("salts", "plain_instruction")
+_NOT_NOISE = ("salts", "plain_instruction", "weekly", "daily")
 Names = dict[str, tuple[str, ...]]
 
 
@@ -23,6 +23,7 @@ class Dictionary:
 
     ingredients: dict[str, Ingredient] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    scales: dict[str, Scale] = field(default_factory=dict)
     names: Names = field(default_factory=dict)
     brands: dict[str, str] = field(default_factory=dict)
     codes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
@@ -43,6 +44,7 @@ def read_dictionary(folder: Path, faults: list[Fault]) -> tuple[Dictionary, Voca
                 faults.append(Fault(name, str(code), "this RxNorm code stands twice in the dictionary"))
             found.products[str(code)] = text
     found.groups = _groups(folder, found, faults)
+    found.scales = _scales(folder, found, faults)
     return found, _vocabulary(found, folder, faults)
 
 
@@ -156,6 +158,20 @@ def _members(
     return members - set(entry.get("except", ()))
 
 
+# --- Scales --------------------------------------------------------------------------------------------
+
+
+def _scales(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Scale]:
+    scales = {}
+    for name, content in _files(folder / "scores", "scores", faults):
+        for drug in content["scores"]:
+            if drug not in found.ingredients:
+                faults.append(Fault(name, f"scores.{drug}", "is no ingredient of the dictionary"))
+        scale_id = Path(name).stem
+        scales[scale_id] = Scale(scale_id, content["name"], content["scores"], tuple(content["sources"]))
+    return scales
+
+
 # --- Vocabulary ----------------------------------------------------------------------------------------
 
 
@@ -180,6 +196,8 @@ def _vocabulary(found: Dictionary, folder: Path, faults: list[Fault]) -> Vocabul
         salts=frozenset(words.get("salts", ())),
         plain_instruction=frozenset(words.get("plain_instruction", ())),
         units=frozenset(words.get("units", ())),
+        weekly=frozenset(" ".join(tokens_of(phrase)) for phrase in words.get("weekly", ())),
+        daily=frozenset(" ".join(tokens_of(phrase)) for phrase in words.get("daily", ())),
         routes={code: entry["route"] for code, entry in routes.get("codes", {}).items()},
         route_words=dict(routes.get("words", {})),
     )

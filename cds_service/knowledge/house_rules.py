@@ -15,6 +15,16 @@ from cds_service.errors import Fault
 
 Content = Mapping[str, Any]
 _NOT_CONTENT = ("history", "review", "examples")
+_NOT_NUMBERS = (
+    "condition",
+    "without_condition",
+    "with_drug",
+    "without_drug",
+    "slot_drug",
+    "daily_dose",
+    "weekly_dose",
+    "days_a_week",
+)
 _DOSE_WORDS = {"dose", "limit", "kidney", "band"}
 
 
@@ -71,7 +81,8 @@ def _no_modifier_below_the_base(_: str, card: Content, rule: Rule) -> Faults:
 
 
 def _placeholders_exist(_: str, card: Content, rule: Rule) -> Faults:
-    allowed = {slot.id for slot in rule.slots} | {"drugs"} | (_DOSE_WORDS if rule.dose else set())
+    allowed = {slot.id for slot in rule.slots} | {"drugs", "products"} | (_DOSE_WORDS if rule.dose else set())
+    allowed |= {"score"} if rule.slots[0].scale else set()
     texts = [
         ("card.summary", rule.face.summary),
         ("card.advice", rule.face.advice),
@@ -102,7 +113,9 @@ def _summaries_fit_with_the_longest_names(_: str, card: Content, rule: Rule) -> 
         "limit": "99,999 mg/day",
         "kidney": "creatinine clearance (CrCl) 999.9",
         "band": "",
+        "score": "99",
     }
+    words["products"] = " + ".join(longest.values())
     words["drugs"] = " + ".join(longest.values()) + " + 9 more"
     faces = [("card.summary", rule.face.summary)]
     faces += [(f"variants[{i}].summary", v.face.summary) for i, v in enumerate(rule.variants)]
@@ -191,7 +204,7 @@ def _limits(card: Content) -> set[tuple[str, Decimal]]:
         when = whens.pop()
         whens += when.get("any", [])
         for fact, test in when.items():
-            if isinstance(test, dict) and fact not in ("condition", "with_drug", "daily_dose"):
+            if isinstance(test, dict) and fact not in _NOT_NUMBERS:
                 found |= {(fact, Decimal(limit)) for limit in test.values()}
     for band in card.get("dose", {}).get("bands", ()):
         for bound in ("at_least", "above", "below", "at_most"):

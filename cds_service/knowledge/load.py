@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from cds_service.core.values import Group, Knowledge, LabFact, Rule, Test
+from cds_service.core.values import Knowledge, LabFact, Rule, Test
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.knowledge import supports
-from cds_service.knowledge.dictionary import read_dictionary
+from cds_service.knowledge.dictionary import Dictionary, read_dictionary
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.house_rules import check_card, check_cards
 from cds_service.knowledge.rules import Builder, Shelf
@@ -38,6 +38,7 @@ def load_knowledge(folder: Path) -> Knowledge:
     shelf = Shelf(
         ingredients=dictionary.ingredients,
         groups=dictionary.groups,
+        scales=dictionary.scales,
         labs=supports.labs(read["facts"]),
         conditions=supports.conditions(read["facts"]),
         suggestions=supports.suggestions(read["suggestions"], dictionary.ingredients, dictionary.groups, faults),
@@ -45,7 +46,7 @@ def load_knowledge(folder: Path) -> Knowledge:
         evidence=evidence,
         topics=topics,
     )
-    faults += _group_sources(dictionary.groups, evidence)
+    faults += _sources(dictionary, evidence)
     cards = read_cards(folder, faults)
     rules = _rules(cards, shelf, faults)
     notices = supports.notices(read["notices"], reasons, faults)
@@ -97,11 +98,14 @@ def read_cards(folder: Path, faults: list[Fault]) -> dict[str, Mapping[str, Any]
     return found
 
 
-def _group_sources(groups: Mapping[str, Group], evidence: Mapping[str, Any]) -> list[Fault]:
+def _sources(dictionary: Dictionary, evidence: Mapping[str, Any]) -> list[Fault]:
+    """The sources that groups and scales rest on exist."""
+    cited = [("groups", g.id, g.sources) for g in dictionary.groups.values()]
+    cited += [("scores", s.id, s.sources) for s in dictionary.scales.values()]
     return [
-        Fault("cards/drugs/groups", group.id, f'source "{key}" is not in cards/evidence/')
-        for group in groups.values()
-        for key in group.sources
+        Fault(f"cards/drugs/{folder}", name, f'source "{key}" is not in cards/evidence/')
+        for folder, name, keys in cited
+        for key in keys
         if key not in evidence
     ]
 

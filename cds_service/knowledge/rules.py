@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
@@ -19,6 +19,7 @@ from cds_service.core.values import (
     Modifier,
     OverrideReason,
     Rule,
+    Scale,
     Slot,
     SuggestionPlan,
     Test,
@@ -26,20 +27,8 @@ from cds_service.core.values import (
 )
 from cds_service.errors import Fault
 
-_NUMBERS = (
-    "age",
-    "egfr",
-    "crcl",
-    "creatinine",
-    "weight",
-    "qtc",
-    "potassium",
-    "sodium",
-    "magnesium",
-    "alt",
-    "ast",
-)
-_FLAGS = ("started_together", "unchanged_renewal")
+_FLAGS = ("started_together", "unchanged_renewal", "combination_product")
+_DOSINGS = ("daily_dose", "weekly_dose", "days_a_week")
 Content = Mapping[str, Any]
 
 
@@ -49,6 +38,7 @@ class Shelf:
 
     ingredients: Mapping[str, Ingredient]
     groups: Mapping[str, Group]
+    scales: Mapping[str, Scale]
     labs: Mapping[str, LabFact]
     conditions: Mapping[str, ConditionGroup]
     suggestions: Mapping[str, SuggestionPlan]
@@ -89,7 +79,7 @@ class Builder:
             modifiers=tuple(
                 self._modifier(m, face, f"modifiers[{i}]") for i, m in enumerate(card.get("modifiers", ()))
             ),
-            dose=_dose(card["dose"]) if "dose" in card else None,
+            dose=self._dose(card["dose"]) if "dose" in card else None,
             quiet_renewal=card.get("renewal", "quiet") == "quiet",
             show_minor=card.get("show_minor", False),
             certainty=card["certainty"],
@@ -116,11 +106,12 @@ class Builder:
         members = self.members(slot["any_of"], f"{path}.any_of") - self.members(
             slot.get("none_of", []), f"{path}.none_of"
         )
+        scale = self._scale(slot, path)
         route = slot.get("route", "systemic")
         first = self.shelf.groups.get(slot["any_of"][0])
         return Slot(
             id=slot_id,
-            members=members,
+            members=members & scale.scores.keys() if scale else members,
             label=slot.get("label") or (first.singular if first else slot["any_of"][0]),
             routes=frozenset(("systemic", "variable") if route == "systemic" else route),
             lower_variable=route == "systemic",
@@ -132,7 +123,19 @@ class Builder:
             forms=frozenset(f.lower() for f in slot.get("forms", ())),
             or_brands=frozenset(b.lower() for b in slot.get("or_brands", ())),
             being=slot.get("being", ""),
+            twice=slot.get("twice", False),
+            scale=scale,
+            score_at_least=slot["score"]["at_least"] if scale else 0,
         )
+
+    def _scale(self, slot: Content, path: str) -> Scale | None:
+        if "score" not in slot:
+            return None
+        scale = self.shelf.scales.get(slot["score"]["scale"])
+        if scale is None:
+            known = ", ".join(sorted(self.shelf.scales))
+            self.fault(f"{path}.score", f'"{slot["score"]["scale"]}" is not in drugs/scores/. Use {known}.')
+        return scale
 
     # --- Faces, variants, modifiers ---
 
@@ -176,18 +179,22 @@ class Builder:
         return tuple(self._test(kind, value, f"{path}.{kind}") for kind, value in when.items())
 
     def _test(self, kind: str, value: Any, path: str) -> Test:
-        if kind in _NUMBERS:
+        if kind == "age" or kind in self.shelf.labs:
             return Test("unknown", kind) if value == "unknown" else Test("number", kind, _bounds(value))
         if kind in _FLAGS:
             return Test(kind)
         makers: dict[str, Callable[[Any, str], Test]] = {
             "any": self._any,
             "condition": self._condition,
+            "without_condition": self._condition,
             "with_drug": self._with_drug,
-            "daily_dose": self._daily_dose,
+            "without_drug": self._with_drug,
+            "slot_drug": self._slot_drug,
         }
+        if kind in _DOSINGS:
+            return self._dosing(kind, value, path)
         if kind in makers:
-            return makers[kind](value, path)
+            return replace(makers[kind](value, path), kind=kind)
         if kind == "stop_date":
             return Test("stop_date_unknown")
         return Test(kind, names=(value,) if isinstance(value, str) else tuple(value))
@@ -212,11 +219,29 @@ class Builder:
         any_route = value.get("route") == "any"
         return Test("with_drug", bounds=count, names=tuple(sorted(members)), any_route=any_route)
 
-    def _daily_dose(self, value: Content, path: str) -> Test:
+    def _slot_drug(self, value: Content, path: str) -> Test:
+        slot, names = next(iter(value.items()))
+        self._known_slot(slot, path)
+        return Test("slot_drug", slot, names=tuple(sorted(self.members(names, path))))
+
+    def _dosing(self, kind: str, value: Content, path: str) -> Test:
         slot, bounds = next(iter(value.items()))
+        self._known_slot(slot, path)
+        return Test(f"{kind}_unknown", slot) if bounds == "unknown" else Test(kind, slot, _bounds(bounds))
+
+    def _known_slot(self, slot: str, path: str) -> None:
         if slot not in self.slots:
             self.fault(path, f'"{slot}" is no slot of this card. Use {", ".join(sorted(self.slots))}.')
-        return Test("daily_dose", slot, _bounds(bounds))
+
+    def _dose(self, dose: Content) -> DoseLimit:
+        slot = dose.get("drug", next(iter(self.slots)) if len(self.slots) == 1 else "")
+        if slot:
+            self._known_slot(slot, "dose.drug")
+        else:
+            self.fault("dose.drug", f"is missing; name the slot that is judged: {', '.join(sorted(self.slots))}.")
+        if len(dose["bands"]) > 1 and "by" not in dose:
+            self.fault("dose.by", "is missing; several bands need the fact they are bands of.")
+        return _dose(slot, dose)
 
     # --- References ---
 
@@ -249,7 +274,7 @@ def _number(value: Any) -> Decimal | None:
     return None if value is None else Decimal(value)
 
 
-def _dose(dose: Content) -> DoseLimit:
+def _dose(slot: str, dose: Content) -> DoseLimit:
     bands = tuple(
         DoseBand(
             label=band["label"],
@@ -264,4 +289,11 @@ def _dose(dose: Content) -> DoseLimit:
         )
         for band in dose["bands"]
     )
-    return DoseLimit(dose["by"], dose.get("stand_in", ""), bands, dose.get("minimum_age", 0))
+    return DoseLimit(
+        slot=slot,
+        by=dose.get("by", ""),
+        stand_in=dose.get("stand_in", ""),
+        bands=bands,
+        minimum_age=dose.get("minimum_age", 0),
+        unknown_is_above=dose.get("unknown_dose") == "above",
+    )

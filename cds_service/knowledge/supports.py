@@ -150,9 +150,33 @@ def suggestions(
             not_brands=frozenset(b.lower() for b in entry.get("not_brands", ())),
             needs_egfr=Decimal(entry["needs_egfr"]) if "needs_egfr" in entry else None,
             never_stop_abruptly=_drugs(entry.get("not_for_running", ()), key, ingredients, groups, faults),
+            due_in_days=_due(entry, key, faults),
+            stands_in_for=_drugs(entry.get("for", ()), key, ingredients, groups, faults),
+            alternative=_alternative(entry, key, ingredients, faults),
         )
         for key, entry in content.items()
     }
+
+
+def _due(entry: Mapping[str, Any], key: str, faults: list[Fault]) -> tuple[int, int] | None:
+    if "due_in_days" not in entry:
+        return None
+    first, last = entry["due_in_days"]
+    if first > last:
+        faults.append(Fault("cards/suggestions.yaml", f"{key}.due_in_days", "the first day is after the last"))
+    return first, last
+
+
+def _alternative(
+    entry: Mapping[str, Any], key: str, ingredients: Mapping[str, Ingredient], faults: list[Fault]
+) -> Ingredient | None:
+    """The drug a `replace` puts in place; it needs that, and the drugs it stands in for."""
+    missing = [name for name in ("for", "by") if entry["kind"] == "replace" and name not in entry]
+    faults += [Fault("cards/suggestions.yaml", f"{key}.{name}", "is missing; a replace needs it") for name in missing]
+    if "by" not in entry or entry["by"] in ingredients:
+        return ingredients.get(entry.get("by", ""))
+    faults.append(Fault("cards/suggestions.yaml", f"{key}.by", f'"{entry["by"]}" is no ingredient of cards/drugs/'))
+    return None
 
 
 def _pair(times: Any) -> tuple[str, str]:

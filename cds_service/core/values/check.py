@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.core.values.chart import MedicationEntry, Quantity
-from cds_service.core.values.knowledge import DoseBand, Face, OverrideReason, Product, Rule
+from cds_service.core.values.knowledge import DoseBand, Face, Ingredient, OverrideReason, Product, Rule
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +25,7 @@ class Medication:
     """A drug being ordered, stopped, or taken, with its name understood.
 
     `role`: ordering, stopping (its stop order is among the drafts), taking, stopped.
+    `daily` and `weekly` are mg of each ingredient; `days_a_week` None means that no schedule is stated.
     `label` is how the request names it, for drugs that could not be read.
     """
 
@@ -37,6 +38,8 @@ class Medication:
     disagrees: bool
     route: str
     daily: Mapping[str, DailyDose]
+    weekly: Mapping[str, DailyDose]
+    days_a_week: Decimal | None
     doses_per_day: int | None
     times: tuple[str, ...]
     times_stated: bool
@@ -88,6 +91,7 @@ class Facts:
     known: Mapping[str, Fact]
     conditions: Mapping[str, tuple[ConditionFact, ...]]
     conditions_seen: bool
+    medications_seen: bool
     sex: str
     unseen: frozenset[str] = frozenset()
 
@@ -160,6 +164,12 @@ class Finding:
         """Keys of the draft orders it is about."""
         return tuple(sorted({p.medication.entry.key for p in self.participants if p.medication.is_new}))
 
+    @property
+    def dosed(self) -> Participant:
+        """The drug whose dose the rule judges; without a dose rule the first one."""
+        slot = self.rule.dose.slot if self.rule.dose else ""
+        return next((p for p in self.participants if p.slot == slot), self.participants[0])
+
 
 @dataclass(frozen=True, slots=True)
 class Regimen:
@@ -172,10 +182,14 @@ class Regimen:
 
 @dataclass(frozen=True, slots=True)
 class OrderChange:
-    """What an `update` does to a draft order; None leaves that part as it is."""
+    """What an `update` does to a draft order; None leaves that part as it is.
+
+    A new `drug` leaves the order without a dosage: the old one was that of another drug.
+    """
 
     regimen: Regimen | None = None
     times: tuple[str, ...] = ()
+    drug: Ingredient | None = None
 
 
 @dataclass(frozen=True, slots=True)

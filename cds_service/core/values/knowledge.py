@@ -59,7 +59,10 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Vocabulary:
-    """Everything needed to read the name of a drug; built from `cards/drugs/`."""
+    """Everything needed to read the name of a drug; built from `cards/drugs/`.
+
+    `weekly` and `daily` are phrases that say in free text how often a drug is taken.
+    """
 
     names: Mapping[str, tuple[str, ...]]
     first_words: Mapping[str, int]
@@ -71,6 +74,8 @@ class Vocabulary:
     salts: frozenset[str]
     plain_instruction: frozenset[str]
     units: frozenset[str]
+    weekly: frozenset[str]
+    daily: frozenset[str]
     routes: Mapping[str, str]
     route_words: Mapping[str, str]
 
@@ -122,8 +127,22 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
+class Scale:
+    """A published scale that gives drugs a score, such as anticholinergic burden. `name` as a card writes it."""
+
+    id: str
+    name: str
+    scores: Mapping[str, int]
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Slot:
-    """A place in a rule that a drug fills. `members` are the ingredients its groups and names come to."""
+    """A place in a rule that a drug fills. `members` are the ingredients its groups and names come to.
+
+    `twice`: it is filled by one ingredient that stands in two products. With a `scale` all drugs of the patient
+    fill it together, once their scores come to `score_at_least`.
+    """
 
     id: str
     members: frozenset[str]
@@ -138,6 +157,9 @@ class Slot:
     forms: frozenset[str] = frozenset()
     or_brands: frozenset[str] = frozenset()
     being: str = ""
+    twice: bool = False
+    scale: Scale | None = None
+    score_at_least: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,12 +217,17 @@ class DoseBand:
 
 @dataclass(frozen=True, slots=True)
 class DoseLimit:
-    """A dose rule: the fact its bands are in (CrCl by label), and the bands from best to worst."""
+    """A dose rule: the slot whose dose is judged, the fact its bands are in, and the bands from best to worst.
 
+    `unknown_is_above`: an order whose dose cannot be worked out counts as above the limit.
+    """
+
+    slot: str
     by: str
     stand_in: str
     bands: tuple[DoseBand, ...]
     minimum_age: int = 0
+    unknown_is_above: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -278,6 +305,9 @@ class SuggestionPlan:
     not_brands: frozenset[str] = frozenset()
     needs_egfr: Decimal | None = None
     never_stop_abruptly: frozenset[str] = frozenset()
+    due_in_days: tuple[int, int] | None = None
+    stands_in_for: frozenset[str] = frozenset()
+    alternative: Ingredient | None = None
 
 
 @dataclass(frozen=True, slots=True)

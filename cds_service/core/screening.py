@@ -1,0 +1,64 @@
+"""Would an alternative be any better? The same check, on the same chart, with the order's drug replaced.
+
+An alternative that draws a card as loud as the one it answers would only move the problem.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from cds_service.core.findings import find_interactions
+from cds_service.core.values import (
+    DailyDose,
+    Facts,
+    Finding,
+    Ingredient,
+    Knowledge,
+    Medication,
+    Product,
+    indicator_rank,
+)
+
+_NO_DOSE = DailyDose(None, "the order states no dose")
+SILENT = -1
+
+
+def is_shown(finding: Finding) -> bool:
+    """Silent rules and minor findings are counted, not shown, unless the card file says otherwise."""
+    if finding.rule.status != "active":
+        return False
+    return finding.severity != "minor" or finding.rule.show_minor
+
+
+def loudness_of(
+    alternative: Ingredient,
+    order: Medication,
+    medications: tuple[Medication, ...],
+    facts: Facts,
+    knowledge: Knowledge,
+) -> int:
+    """Rank of the loudest card that `order` would draw with `alternative` in it; SILENT where it draws none."""
+    changed = _with_drug(order, alternative)
+    others = tuple(changed if m is order else m for m in medications)
+    findings, _ = find_interactions(others, facts, knowledge)
+    ranks = [indicator_rank(f.indicator) for f in findings if is_shown(f) and changed.entry.key in f.orders]
+    return max(ranks, default=SILENT)
+
+
+def _with_drug(order: Medication, drug: Ingredient) -> Medication:
+    """The order as it would be signed: another drug, no dosage yet."""
+    return replace(
+        order,
+        ingredients=(drug.name,),
+        product=Product((drug.name,), {}, "", "", "", ""),
+        label=drug.name,
+        unread=(),
+        disagrees=False,
+        route="systemic",
+        daily={drug.name: _NO_DOSE},
+        weekly={drug.name: _NO_DOSE},
+        days_a_week=None,
+        doses_per_day=None,
+        times=(),
+        times_stated=False,
+    )
