@@ -21,6 +21,8 @@ from cds_service.fhir.request import read_hook_request
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.house_rules import content_checksum
 from cds_service.knowledge.load import CARD_FOLDERS, load_knowledge, read_cards
+from cds_service.knowledge.problems import check_problems
+from cds_service.knowledge.supports import different_problems
 
 EXAMPLE_DAY = date(2026, 11, 22)
 
@@ -34,7 +36,7 @@ def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
         knowledge = load_knowledge(folder)
     except KnowledgeError as error:
         return [f for f in error.faults if not only or Path(f.file).stem in only or not _is_card(f.file)]
-    faults = [] if only else _products(knowledge)
+    faults = [] if only else _whole(folder, knowledge)
     cards = read_cards(folder, faults)
     unknown = sorted(set(only) - {card["id"] for card in cards.values()})
     faults += [Fault(f"cards/{card_id}", "", "there is no card file of this id") for card_id in unknown]
@@ -46,6 +48,13 @@ def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
 
 def _is_card(file: str) -> bool:
     return any(file.startswith(f"cards/{folder}/") for folder in CARD_FOLDERS)
+
+
+def _whole(folder: Path, knowledge: Knowledge) -> list[Fault]:
+    """What can only be seen over all files: products that are not understood, two cards for one problem."""
+    faults: list[Fault] = []
+    apart = different_problems(folder, knowledge.topics, faults)
+    return [*faults, *check_problems(knowledge.rules, apart), *_products(knowledge)]
 
 
 def _products(knowledge: Knowledge) -> list[Fault]:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from cds_service.core.dosing import daily_doses, doses_per_day
+from cds_service.core.dosing import daily_doses, days_a_week, doses_per_day, weekly_doses
 from cds_service.core.naming import read_name
 from cds_service.core.values import DailyDose, Knowledge
 from cds_service.fhir.r4 import read_medication
@@ -60,7 +60,7 @@ def test_a_stated_dose_comes_to_mg_per_day(knowledge: Knowledge, name: str, give
 
 
 @pytest.mark.parametrize(
-    ("code", "count"), [("QD", 1), ("BID", 2), ("TID", 3), ("QID", 4), ("Q8H", 3), ("Q12H", 2), ("BED", 1)]
+    ("code", "count"), [("QD", 1), ("BID", 2), ("TID", 3), ("QID", 4), ("Q8H", 3), ("Q12H", 2), ("BED", 1), ("WK", 1)]
 )
 def test_a_timing_code_counts_like_its_structure(code: str, count: int) -> None:
     """The codes of FHIR Timing stand for doses per day."""
@@ -85,6 +85,53 @@ def test_instructions_without_sequence_are_taken_together(knowledge: Knowledge) 
     """One in the morning and two at night are three a day."""
     parts = [instruction(1, repeat={"when": ["MORN"]}), instruction(2, repeat={"when": ["NIGHT"]})]
     assert daily(knowledge, CAPSULE, *parts).mg == 900
+
+
+def test_instructions_for_different_weekdays_are_not_added(knowledge: Knowledge) -> None:
+    """Two capsules on Monday and one on the other days: the highest day is Monday."""
+    monday = instruction(2, repeat=DAILY | {"dayOfWeek": ["mon"]})
+    others = instruction(1, repeat=DAILY | {"dayOfWeek": ["tue", "wed", "thu", "fri", "sat", "sun"]})
+    extra = instruction(1, repeat=DAILY)
+    assert daily(knowledge, CAPSULE, monday, others).mg == 600
+    assert daily(knowledge, CAPSULE, monday, others, extra).mg == 900
+
+
+@pytest.mark.parametrize(
+    ("repeat", "code", "days", "mg_a_week"),
+    [
+        (DAILY, "", 7, 2100),
+        ({"frequency": 1, "period": 1, "periodUnit": "wk"}, "", 1, 300),
+        ({"frequency": 2, "period": 1, "periodUnit": "wk"}, "", 2, 600),
+        ({"frequency": 1, "period": 2, "periodUnit": "d"}, "", Decimal("3.5"), 1050),
+        ({"frequency": 1, "period": 168, "periodUnit": "h"}, "", 1, 300),
+        ({"frequency": 1, "period": 8, "periodUnit": "h"}, "", 7, 6300),
+        (DAILY | {"dayOfWeek": ["mon", "thu"]}, "", 2, 600),
+        ({"when": ["HS"]}, "", 7, 2100),
+        ({}, "WK", 1, 300),
+        ({}, "QOD", Decimal("3.5"), 1050),
+        ({}, "TID", 7, 6300),
+    ],
+    ids=str,
+)
+def test_the_days_and_the_dose_of_a_week(
+    knowledge: Knowledge, repeat: Any, code: str, days: Any, mg_a_week: int
+) -> None:
+    """Every form of FHIR Timing says on how many days of the week, and what the week comes to."""
+    timing = {"repeat": repeat, "code": {"coding": [{"code": code}]}}
+    given = dosages(instruction() | {"timing": timing})
+    product = read_name(CAPSULE, knowledge.vocabulary)
+    assert days_a_week(given, knowledge.vocabulary) == days
+    assert weekly_doses(given, product)["gabapentin"].mg == mg_a_week
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "mg"), [(1, "d", 600), (24, "h", 600), (12, "h", 1200), (6, "h", 2400), (1, "wk", 600)]
+)
+def test_a_limit_for_a_period_comes_to_a_limit_for_a_day(knowledge: Knowledge, value: int, unit: str, mg: int) -> None:
+    """Shorter periods add up over the day; what a week allows may all be taken on one day."""
+    limit = {"numerator": {"value": 600, "code": "mg"}, "denominator": {"value": value, "code": unit}}
+    given = instruction(asNeededBoolean=True, maxDosePerPeriod=limit)
+    assert daily(knowledge, CAPSULE, given).mg == mg
 
 
 def test_an_as_needed_order_is_judged_by_its_limit(knowledge: Knowledge) -> None:

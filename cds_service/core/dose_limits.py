@@ -29,14 +29,14 @@ def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Find
     fact = fact or known.get(limit.stand_in)
     band = _band(limit, fact)
     allowed = _allowed(band, fact)
-    total, problem = _total(finding, situation)
+    total, problem, taken = _total(finding, situation)
     assumed = bool(problem) and limit.unknown_is_above
     above = total > allowed or assumed
     if not above and (not problem or fact is None or band is limit.bands[0]):
         return None
-    certain = len(limit.bands) == 1 or (fact is not None and not stands_in)
+    certain = len(limit.bands) == 1 or (fact is not None and not stands_in and not fact.comparator)
     daily = total if total > allowed else None
-    judged = DoseFinding(daily, allowed, fact, stands_in, band, certain, _not_used(limit, fact, known), problem)
+    judged = DoseFinding(daily, allowed, fact, stands_in, band, certain, _not_used(limit, fact, known), problem, taken)
     deciding = tuple(dict.fromkeys((*([fact] if fact else []), *finding.deciding)))
     return replace(finding, dose=judged, indicator=finding.indicator if above else "info", deciding=deciding)
 
@@ -73,23 +73,37 @@ def _allowed(band: DoseBand, fact: Fact | None) -> Decimal:
     return scaled.to_integral_value(ROUND_FLOOR)
 
 
-def _total(finding: Finding, situation: Situation) -> tuple[Decimal, str]:
-    """(mg per day over all orders of this drug in the session, why one of them could not be counted).
+def _total(finding: Finding, situation: Situation) -> tuple[Decimal, str, Decimal]:
+    """(mg per day after the session, why an order could not be counted, mg that other products bring).
 
-    Two orders of one drug are one dose; an order that states none does not lessen what the others state.
+    Two orders of one drug are one dose, and so is what is taken in another product (a combination) and goes on;
+    an order that states none does not lessen what the others state.
     """
     participant = finding.dosed
     name = participant.ingredient
     if participant.medication.role == "taking":
-        return _one(participant.medication, name)
+        return (*_one(participant.medication, name), Decimal(0))
     routes = {participant.medication.route}
-    total, problem = Decimal(0), ""
+    taken = _going_on(name, routes, situation)
+    total, problem = taken, ""
     for medication in situation.medications:
         if not _is_ordered(medication, name, routes):
             continue
         mg, why = _one(medication, name)
         total, problem = total + mg, why or problem
-    return total, problem
+    return total, problem, taken
+
+
+def _going_on(name: str, routes: set[str], situation: Situation) -> Decimal:
+    """What is taken already in products that no order of the session goes on with."""
+    ordered = {m.kind_of_product for m in situation.medications if m.role == "ordering"}
+    taken = [m for m in situation.medications if m.role == "taking" and m.route in routes and name in m.ingredients]
+    most: dict[tuple[object, ...], Decimal] = {}
+    for medication in taken:
+        if medication.kind_of_product not in ordered:
+            kind = medication.kind_of_product
+            most[kind] = max(most.get(kind, Decimal(0)), _one(medication, name)[0])
+    return sum(most.values(), Decimal(0))
 
 
 def _one(medication: Medication, name: str) -> tuple[Decimal, str]:

@@ -1,7 +1,8 @@
 """Work out what an order comes to: doses per day, days a week, clock times, mg per day and week of each ingredient.
 
 The highest day counts: instructions with different `sequence` follow each other, those without are
-taken together. A dose that cannot be worked out is said to be so, with the reason; none is invented.
+taken together on the weekdays they name. A dose that cannot be worked out is said to be so, with the
+reason; none is invented.
 Units of timing are those of FHIR Timing (UCUM: s min h d wk mo a).
 """
 
@@ -24,7 +25,10 @@ _MILLIGRAMS |= {
 }
 # HL7 GTSAbbreviation, the codes FHIR Timing.code is bound to: doses per day.
 _CODES = {"QD": 1, "BID": 2, "TID": 3, "QID": 4, "AM": 1, "PM": 1, "BED": 1, "Q4H": 6, "Q6H": 4, "Q8H": 3}
-_CODES |= {"Q12H": 2, "Q24H": 1, "HS": 1, "DAILY": 1}
+_CODES |= {"Q12H": 2, "Q24H": 1, "HS": 1, "DAILY": 1, "Q1H": 24, "Q2H": 12, "Q3H": 8}
+# Not every day: one dose on the days it is taken, and on so many days of a week.
+_CODES |= {"QOD": 1, "WK": 1, "MO": 1}
+_DAYS_OF_CODES = {"QOD": Decimal("3.5"), "WK": Decimal(1), "MO": Decimal(7) / 30}
 _PIECES = frozenset(
     [
         "{pill}",
@@ -55,7 +59,8 @@ _PIECES = frozenset(
     ]
 )
 _BEDTIME = ("HS", "BED")
-_WEEK = 7
+_WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+_WEEK = len(_WEEKDAYS)
 HIGHEST_SENSIBLE = Decimal(10) ** 9
 
 
@@ -108,6 +113,10 @@ def _days(dosage: Dosage) -> Decimal | None:
     if span is not None and span > 1:
         count = Decimal(1) if dosage.frequency is None else dosage.frequency
         return min(max(count, Decimal(0)) * _WEEK / span, Decimal(_WEEK))
+    if span is None:
+        for code in dosage.timing_codes:
+            if code in _DAYS_OF_CODES:
+                return _DAYS_OF_CODES[code]
     return Decimal(_WEEK) if doses_per_day(dosage) is not None else None
 
 
@@ -161,13 +170,14 @@ def daily_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping
 def _daily(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> DailyDose:
     if not dosages:
         return DailyDose(None, "the order states no dose")
-    days: dict[int, Decimal] = {}
-    for number, dosage in enumerate(dosages):
+    days: dict[tuple[int, str], Decimal] = {}
+    for dosage in dosages:
         amount = _one(dosage, product, ingredient)
         if amount.mg is None:
             return amount
-        day = dosage.sequence if dosage.sequence is not None else -1
-        days[day] = days.get(day, Decimal(0)) + amount.mg if number or day in days else amount.mg
+        step = dosage.sequence if dosage.sequence is not None else -1
+        for day in dosage.days_of_week or _WEEKDAYS:
+            days[step, day] = days.get((step, day), Decimal(0)) + amount.mg
     return DailyDose(max(days.values()))
 
 

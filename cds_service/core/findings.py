@@ -111,7 +111,7 @@ def _finding(rule: Rule, situation: Situation, matched: Verdict) -> Finding | No
         advice=_advice(face, [m for m, _ in loudest]),
         suggestions=tuple(dict.fromkeys((*face.suggestions, *(s for m, _ in held for s in m.suggestions)))),
         reasons=tuple(Reason(m.name, m.because, v.facts) for m, v in loudest),
-        missing=_missing(verdicts, indicator, situation.facts),
+        missing=_missing(verdicts, indicator),
         renewal=situation.renewal,
         variant=variant.name if variant else "",
         deciding=(
@@ -171,14 +171,13 @@ def _stopped(rule: Rule, participants: tuple[Participant, ...]) -> tuple[Fact, .
     return tuple(facts)
 
 
-def _missing(verdicts: list[tuple[Modifier, Verdict]], indicator: str, facts: Facts) -> tuple[Missing, ...]:
+def _missing(verdicts: list[tuple[Modifier, Verdict]], indicator: str) -> tuple[Missing, ...]:
     """Facts not on file that could have made this louder than it is."""
     return tuple(
         Missing(name, modifier.name, modifier.indicator)
         for modifier, verdict in verdicts
         if verdict.holds is None and indicator_rank(modifier.indicator) > indicator_rank(indicator)
         for name in dict.fromkeys(verdict.missing)
-        if not (name == "egfr" and "crcl" in facts.known)  # cards read CrCl where eGFR is not on file
     )
 
 

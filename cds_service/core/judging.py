@@ -53,28 +53,54 @@ def _any(test: Test, situation: Situation) -> Verdict:
     held = [v for v in verdicts if v.holds]
     if held:
         return Verdict(True, tuple(fact for v in held for fact in v.facts))
-    if any(v.holds is None for v in verdicts):
-        return Verdict(None, missing=tuple(name for v in verdicts for name in v.missing))
-    return Verdict(False)
+    answered = _answered_otherwise(test, verdicts, situation)
+    missing = tuple(name for v in verdicts for name in v.missing if name not in answered)
+    return Verdict(None, missing=missing) if missing else Verdict(False)
+
+
+def _answered_otherwise(test: Test, verdicts: list[Verdict], situation: Situation) -> set[str]:
+    """Facts not on file for which another branch says what counts instead (CrCl where eGFR is unknown), and could."""
+    decided = [branch for branch, v in zip(test.branches, verdicts, strict=True) if v.holds is not None]
+    unknown = {t.subject for branch in decided for t in branch if t.kind == "unknown"}
+    return unknown - situation.facts.known.keys()
 
 
 def _number(test: Test, situation: Situation) -> Verdict:
     fact = situation.facts.known.get(test.subject)
     if fact is None or fact.value is None:
         return Verdict(None, missing=(test.subject,))
-    holds = all(_within(fact.value, fact.comparator, name, limit) for name, limit in test.bounds)
-    return Verdict(holds, (fact,) if holds else ())
+    judged = [_within(fact.value, fact.comparator, name, limit) for name, limit in test.bounds]
+    if False in judged:
+        return Verdict(False)
+    return Verdict(None, missing=(test.subject,)) if None in judged else Verdict(True, (fact,))
 
 
-def _within(value: Decimal, comparator: str, bound: str, limit: Decimal) -> bool:
-    """A result such as "<15" or ">60" is judged by the side it lies on."""
-    if bound == "at_least":
-        return value >= limit and not (comparator == "<" and value == limit)
-    if bound == "above":
-        return value > limit or (value == limit and comparator == ">")
-    if bound == "below":
-        return value < limit or (value == limit and comparator == "<")
-    return value <= limit and not (comparator == ">" and value == limit)
+def _within(value: Decimal, comparator: str, bound: str, limit: Decimal) -> bool | None:
+    """Whether a value keeps a bound. A result such as ">60" is a range: None where it lies on both sides."""
+    if not comparator:
+        return _keeps(value, bound, limit)
+    outermost = (
+        _keeps(value, bound, limit) if comparator.endswith("=") else _keeps_beyond(value, comparator, bound, limit)
+    )
+    return outermost if outermost == _keeps_far_out(comparator, bound) else None
+
+
+def _keeps(value: Decimal, bound: str, limit: Decimal) -> bool:
+    return {"at_least": value >= limit, "above": value > limit, "below": value < limit, "at_most": value <= limit}[
+        bound
+    ]
+
+
+def _keeps_beyond(value: Decimal, comparator: str, bound: str, limit: Decimal) -> bool:
+    """The same for values just past `value` on the side the comparator points to."""
+    if value != limit:
+        return _keeps(value, bound, limit)
+    return (comparator == ">") == (bound in ("at_least", "above"))
+
+
+def _keeps_far_out(comparator: str, bound: str) -> bool:
+    """The same for the far end of the range."""
+    return comparator.startswith(">") == (bound in ("at_least", "above"))
 
 
 def _unknown(test: Test, situation: Situation) -> Verdict:
@@ -165,7 +191,7 @@ def _dosing(test: Test, situation: Situation) -> Verdict:
     name = participant.ingredient
     if value is None:
         return Verdict(None, missing=(f"{what} of {name}",))
-    holds = all(_within(value, "", bound, limit) for bound, limit in test.bounds)
+    holds = all(_keeps(value, bound, limit) for bound, limit in test.bounds)
     shown = f"{name} {value.normalize():f} {unit}"
     return Verdict(holds, (Fact(test.kind, value, shown, shown),) if holds else ())
 

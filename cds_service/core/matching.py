@@ -144,9 +144,4 @@ def _adds_up(order: Medication, other: Medication) -> bool:
     """Two orders do. An order for what is taken already goes on with it, whatever its dose."""
     if order is other or other.role not in ("ordering", "taking"):
         return False
-    return other.role == "ordering" or _kind_of_product(order) != _kind_of_product(other)
-
-
-def _kind_of_product(medication: Medication) -> tuple[object, ...]:
-    lasting = medication.product is not None and medication.product.extended_release
-    return medication.ingredients, medication.route, lasting
+    return other.role == "ordering" or order.kind_of_product != other.kind_of_product

@@ -169,25 +169,19 @@ def _closed_by(drafts: list[Medication], chart: list[Medication]) -> _Closed:
     other order of the same drug; one that stands alone ends the drug.
     """
     keys = frozenset(draft.entry.prior for draft in drafts if draft.entry.prior)
-    replaced = {_product_key(m) for m in chart if m.entry.key in keys and m.ingredients}
+    replaced = {m.kind_of_product for m in chart if m.entry.key in keys and m.ingredients}
     ids = {m.entry.key for m in chart}
     stopping = [draft for draft in drafts if draft.role == "stopping" and draft.ingredients]
-    alone = {_product_key(draft) for draft in stopping if draft.entry.key not in ids}
-    known = {_product_key(draft) for draft in stopping if draft.entry.key in ids}
+    alone = {draft.kind_of_product for draft in stopping if draft.entry.key not in ids}
+    known = {draft.kind_of_product for draft in stopping if draft.entry.key in ids}
     return _Closed(keys, frozenset(replaced | alone), frozenset(known))
-
-
-def _product_key(medication: Medication) -> tuple[object, ...]:
-    """The same drug in the same form: a stopped tablet leaves the patch on."""
-    lasting = medication.product is not None and medication.product.extended_release
-    return medication.ingredients, medication.route, lasting
 
 
 def _close(medication: Medication, closed: _Closed, today: date) -> Medication:
     """A chart drug that this session stops or replaces ends today; it is no partner any more."""
     if medication.role != "taking":
         return medication
-    product = _product_key(medication)
+    product = medication.kind_of_product
     told = product in closed.beside_orders and medication.entry.resource_type != "MedicationRequest"
     ended = medication.entry.key in closed.keys or product in closed.everywhere or told
     return replace(medication, role="stopped", stopped_on=today, replaced=True) if ended else medication

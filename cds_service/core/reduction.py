@@ -73,7 +73,7 @@ def _highest_regimen(medication: Medication, dose: DoseFinding) -> Regimen | Non
     """The highest labelled regimen the ordered strength makes up; none when eGFR stands in for CrCl."""
     stated = medication.entry.dosages[0].dose
     piece = piece_milligrams(medication.product)
-    if not dose.certain or dose.daily is None or stated is None or piece is None:
+    if not dose.certain or dose.taken or dose.daily is None or stated is None or piece is None:
         return None
     best: tuple[Decimal, int] | None = None
     for count in dose.band.doses_per_day:

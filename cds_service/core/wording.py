@@ -86,7 +86,7 @@ def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "")
     """Fill the placeholders of a card file: {drugs}, {products}, slots, {score}, {dose}, {limit}, {kidney}, {band}."""
     words = {p.slot: p.ingredient for p in finding.participants}
     words["drugs"] = drugs or " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
-    words["products"] = " + ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
+    words["products"] = " and ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
     scale = finding.rule.slots[0].scale
     if scale is not None:
         words["score"] = str(sum(scale.scores[p.ingredient] for p in finding.participants))
@@ -166,7 +166,8 @@ def _dose_line(dose: DoseFinding, knowledge: Knowledge) -> str:
     fact = dose.fact.text if dose.fact else ""
     stands_in = wording["stands_in"] if dose.stands_in else ""
     daily = f"{amount(dose.daily)} mg/day" if dose.daily is not None else ""
-    ordered = wording["dose_ordered"].format(dose=daily) if daily else dose.problem
+    template = wording["dose_with_taken" if dose.taken else "dose_ordered"]
+    ordered = template.format(dose=daily) if daily else dose.problem
     limit = wording["dose_limit"].format(band=dose.band.label, limit=f"{amount(dose.limit)} mg/day")
     other = wording["not_used"].format(fact=dose.not_used.text) if dose.not_used else ""
     return "; ".join(part for part in (fact, stands_in, ordered, limit, other) if part)
@@ -194,6 +195,8 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
     if name not in knowledge.labs:
         return wording.get(f"missing_{name}", name)
     lab = knowledge.labs[name]
+    if name in facts.known:
+        return f"{lab.name} ({wording['only_range'].format(fact=facts.known[name].short)})"
     months = max(1, lab.max_age_days // 30)
     why = wording["not_seen"] if name in facts.unseen else wording["not_on_file"].format(months=months)
     return f"{lab.name} ({why})"

@@ -246,13 +246,18 @@ def _dose(dosage: JSON) -> Quantity | None:
     return None
 
 
+_HOURS = {"h": 1, "hour": 1, "hours": 1, "d": 24, "day": 24, "days": 24, "wk": 168, "week": 168, "weeks": 168}
+
+
 def _max_per_day(dosage: JSON) -> Quantity | None:
+    """The most that may be taken on a day. A limit for a longer period may all be taken on one of its days."""
     for ratio in map(as_object, as_list(dosage.get("maxDosePerPeriod"))):
         top, bottom = quantity_of(ratio.get("numerator")), quantity_of(ratio.get("denominator"))
-        if top and bottom and bottom.value == 1 and bottom.unit in ("d", "day"):
-            return top
-        if top and bottom and bottom.value == 24 and bottom.unit in ("h", "hour"):
-            return top
+        hours = _HOURS.get(bottom.unit.lower()) if bottom else None
+        if top is None or bottom is None or hours is None or bottom.value <= 0:
+            continue
+        span = bottom.value * hours
+        return Quantity(top.value * 24 / span, top.unit) if span < 24 else top
     return None
 
 

@@ -115,7 +115,7 @@ def _summaries_fit_with_the_longest_names(_: str, card: Content, rule: Rule) -> 
         "band": "",
         "score": "99",
     }
-    words["products"] = " + ".join(longest.values())
+    words["products"] = " and ".join(longest.values())
     words["drugs"] = " + ".join(longest.values()) + " + 9 more"
     faces = [("card.summary", rule.face.summary)]
     faces += [(f"variants[{i}].summary", v.face.summary) for i, v in enumerate(rule.variants)]
@@ -206,10 +206,11 @@ def _limits(card: Content) -> set[tuple[str, Decimal]]:
         for fact, test in when.items():
             if isinstance(test, dict) and fact not in _NOT_NUMBERS:
                 found |= {(fact, Decimal(limit)) for limit in test.values()}
-    for band in card.get("dose", {}).get("bands", ()):
+    dose = card.get("dose", {})
+    for band in dose.get("bands", ()) if "by" in dose else ():
         for bound in ("at_least", "above", "below", "at_most"):
             if bound in band:
-                found.add((card["dose"]["by"], Decimal(band[bound])))
+                found.add((dose["by"], Decimal(band[bound])))
     return found
 
 

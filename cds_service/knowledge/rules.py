@@ -27,6 +27,8 @@ from cds_service.core.values import (
 )
 from cds_service.errors import Fault
 
+_BOUNDS = frozenset({"at_least", "above", "below", "at_most"})
+_EVERY_DRUG = "any-drug"
 _FLAGS = ("started_together", "unchanged_renewal", "combination_product")
 _DOSINGS = ("daily_dose", "weekly_dose", "days_a_week")
 Content = Mapping[str, Any]
@@ -94,7 +96,9 @@ class Builder:
         """The ingredients that groups and ingredient names come to."""
         found: set[str] = set()
         for name in names:
-            if name in self.shelf.groups:
+            if name == _EVERY_DRUG:
+                found |= self.shelf.ingredients.keys()
+            elif name in self.shelf.groups:
                 found |= self.shelf.groups[name].members
             elif name in self.shelf.ingredients:
                 found.add(name)
@@ -239,8 +243,8 @@ class Builder:
             self._known_slot(slot, "dose.drug")
         else:
             self.fault("dose.drug", f"is missing; name the slot that is judged: {', '.join(sorted(self.slots))}.")
-        if len(dose["bands"]) > 1 and "by" not in dose:
-            self.fault("dose.by", "is missing; several bands need the fact they are bands of.")
+        if "by" not in dose and (len(dose["bands"]) > 1 or _BOUNDS & dose["bands"][0].keys()):
+            self.fault("dose.by", "is missing; bands need the fact they are bands of. Use crcl, egfr or age.")
         return _dose(slot, dose)
 
     # --- References ---

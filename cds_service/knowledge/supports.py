@@ -104,6 +104,23 @@ def topics(content: Mapping[str, str]) -> dict[str, Topic]:
     return {key: Topic(key, name) for key, name in content.items()}
 
 
+def different_problems(folder: Path, known: Mapping[str, Topic], faults: list[Fault]) -> dict[frozenset[str], str]:
+    """The two topics of each entry of `different-problems.yaml` -> why they are two problems."""
+    name = "cards/different-problems.yaml"
+    content = read_yaml(folder / "different-problems.yaml", name, faults)
+    wrong = check(content, folder / "supports.schema.json", name, "different_problems") if content is not None else []
+    faults += wrong
+    found: dict[frozenset[str], str] = {}
+    for position, entry in enumerate([] if wrong or content is None else content):
+        path = f"[{position}].topics"
+        faults += [Fault(name, path, f'"{t}" is not in topics.yaml') for t in entry["topics"] if t not in known]
+        topics = frozenset(entry["topics"])
+        if topics in found:
+            faults.append(Fault(name, path, f"{' and '.join(sorted(topics))} stand here twice"))
+        found[topics] = entry["why"]
+    return found
+
+
 def notices(content: Mapping[str, Any], known: Mapping[str, OverrideReason], faults: list[Fault]) -> dict[str, Notice]:
     """Notices by id."""
     found = {}

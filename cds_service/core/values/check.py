@@ -52,6 +52,12 @@ class Medication:
         return self.role in ("ordering", "stopping") and self.entry.selected
 
     @property
+    def kind_of_product(self) -> tuple[object, ...]:
+        """The same drugs by the same route and release: a stopped tablet leaves the patch on."""
+        lasting = self.product is not None and self.product.extended_release
+        return self.ingredients, self.route, lasting
+
+    @property
     def was_taken(self) -> bool:
         """In use when this session began, even if the session ends or replaces it."""
         return self.role == "taking" or self.replaced
@@ -127,7 +133,8 @@ class Missing:
 class DoseFinding:
     """A dose above (or not comparable with) the labelled limit.
 
-    `certain` is False where the kidney function the limit depends on is unknown or stood in for.
+    `certain` is False where the kidney function the limit depends on is unknown or stood in for. `taken` is the part
+    of `daily` that other products bring which are taken already (mg per day).
     """
 
     daily: Decimal | None
@@ -138,6 +145,7 @@ class DoseFinding:
     certain: bool
     not_used: Fact | None = None
     problem: str = ""
+    taken: Decimal = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)

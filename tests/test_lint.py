@@ -1,0 +1,160 @@
+"""`cds-service lint` over faulty card files: every fault at once, with its file, its place and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.commands import run
+from tests.own_cards import write_cards
+
+JSON = dict[str, Any]
+LOUD = {"severity": "major", "indicator": "warning"}
+BANDS = [{"label": "a band", "at_least": 60, "max_per_day": 20}, {"label": "another", "below": 60, "max_per_day": 10}]
+
+
+def faults(folder: Path, *cards: JSON, only: tuple[str, ...] = ()) -> list[str]:
+    """What the lint says of a folder with only these cards."""
+    result = run("lint", *only, "--cards", str(write_cards(folder, *cards)))
+    assert result.returncode == 1, result.stdout
+    assert result.stderr == b""
+    return result.stdout.decode().splitlines()
+
+
+@pytest.mark.parametrize(
+    ("change", "fault"),
+    [
+        (
+            {"drugs": {"drug": {"any_of": ["methotrexat"]}}},
+            'drugs.drug.any_of: "methotrexat" is neither a group nor an ingredient of cards/drugs/',
+        ),
+        (
+            {"drugs": {"drug": {"any_of": ["any-drug"], "score": {"scale": "acb", "at_least": 3}}}},
+            'drugs.drug.score: "acb" is not in drugs/scores/. Use acbcalc-2023.',
+        ),
+        (
+            {"when": {"daily_dose": {"object": {"above": 20}}}},
+            'when.daily_dose: "object" is no slot of this card. Use drug.',
+        ),
+        (
+            {"when": {"slot_drug": {"object": ["methotrexate"]}}},
+            'when.slot_drug: "object" is no slot of this card. Use drug.',
+        ),
+        (
+            {"when": {"without_condition": {"any_of": ["cancers"]}}},
+            'when.without_condition: "cancers" is not a condition of facts.yaml',
+        ),
+        (
+            {"when": {"without_drug": {"any_of": ["cancers"]}}},
+            'when.without_drug: "cancers" is neither a group nor an ingredient of cards/drugs/',
+        ),
+        (
+            {"dose": {"bands": BANDS}},
+            "dose.by: is missing; bands need the fact they are bands of. Use crcl, egfr or age.",
+        ),
+        (
+            {
+                "drugs": {"object": {"any_of": ["methotrexate"]}, "precipitant": {"any_of": ["amoxicillin"]}},
+                "dose": {"bands": BANDS[:1]},
+            },
+            "dose.drug: is missing; name the slot that is judged: object, precipitant.",
+        ),
+        (
+            {"when": {"days_a_week": {"drug": "sometimes"}}},
+            'when.days_a_week.drug: "sometimes" is not allowed. Use unknown.',
+        ),
+    ],
+    ids=str,
+)
+def test_a_fault_of_a_card_says_where_and_what_is_allowed(tmp_path: Path, change: JSON, fault: str) -> None:
+    """Each in one line, beside whatever else is wrong."""
+    assert f"cards/interactions/own-card.yaml, {fault}" in faults(tmp_path / "cards", change)
+
+
+def pair(card_id: str, topic: str, **slot: Any) -> JSON:
+    """A card about methotrexate with amoxicillin."""
+    return {
+        "id": card_id,
+        "topic": topic,
+        "drugs": {"object": {"any_of": ["methotrexate"]}, "precipitant": {"any_of": ["amoxicillin"]} | slot},
+        "examples": [
+            {
+                "name": "both together",
+                "ordering": ["methotrexate"],
+                "taking": ["amoxicillin"],
+                "expect": {"severity": "moderate", "indicator": "info"},
+            },
+            {"name": "one alone", "ordering": ["amoxicillin"], "expect": "no card"},
+        ],
+    }
+
+
+def test_two_active_cards_do_not_make_two_cards_of_one_pair(tmp_path: Path) -> None:
+    """They share a topic, differ in their drugs, or somebody said why these are two problems."""
+    two = [pair("own-first", "absorption"), pair("own-second", "kidney")]
+    (fault, _) = faults(tmp_path / "two", *two)
+    assert fault.startswith(
+        "cards/different-problems.yaml, absorption + kidney: own-first and own-second make two cards"
+    )
+    draft = run("lint", "--cards", str(write_cards(tmp_path / "draft", two[0], two[1] | {"status": "draft"})))
+    assert draft.returncode == 0, draft.stdout
+    one_topic = run("lint", "--cards", str(write_cards(tmp_path / "one", two[0], pair("own-second", "absorption"))))
+    assert one_topic.returncode == 0, one_topic.stdout
+    said = write_cards(tmp_path / "said", *two)
+    with (said / "different-problems.yaml").open("a", encoding="utf-8") as file:
+        file.write("- {topics: [absorption, kidney], why: A reason that a test gives.}\n")
+    assert run("lint", "--cards", str(said)).returncode == 0
+
+
+def test_different_problems_are_topics_that_exist_and_stand_once(tmp_path: Path) -> None:
+    """A misspelt topic would allow nothing and a second entry would hide the first."""
+    folder = write_cards(tmp_path / "cards", {})
+    with (folder / "different-problems.yaml").open("a", encoding="utf-8") as file:
+        file.write("- {topics: [absorbtion, kidney], why: A reason that a test gives.}\n" * 2)
+    told = run("lint", "--cards", str(folder)).stdout.decode()
+    assert '"absorbtion" is not in topics.yaml' in told
+    assert "absorbtion and kidney stand here twice" in told
+
+
+def test_one_key_of_evidence_stands_in_one_file_and_groups_cite_what_exists(tmp_path: Path) -> None:
+    """A second entry of one key, and a source that is nowhere, are told together."""
+    folder = write_cards(tmp_path / "cards", {})
+    general = (folder / "evidence" / "general.yaml").read_text(encoding="utf-8")
+    (folder / "evidence" / "second.yaml").write_text(general, encoding="utf-8")
+    group = "own-group:\n  singular: drug\n  plural: drugs\n  members: [methotrexate]\n"
+    group += "  basis: a list that a test made up\n  sources: [nowhere]\n"
+    (folder / "drugs" / "groups" / "own.yaml").write_text(group, encoding="utf-8")
+    told = run("lint", "--cards", str(folder)).stdout.decode()
+    assert "cards/evidence/second.yaml, acb-data: stands in another file of cards/evidence/ already" in told
+    assert 'cards/drugs/groups, own-group: source "nowhere" is not in cards/evidence/' in told
+
+
+@pytest.mark.parametrize(
+    ("entry", "fault"),
+    [
+        ("for: [omeprazole]", "own-suggestion.by: is missing; a replace needs it"),
+        ("for: [omeprazol]\n  by: pantoprazole", 'own-suggestion: "omeprazol" is neither a group nor an ingredient'),
+        ("for: [omeprazole]\n  by: pantoprazol", 'own-suggestion.by: "pantoprazol" is no ingredient of cards/drugs/'),
+        ("for: [omeprazole]\n  by: pantoprazole\n  due_in_days: [5, 3]", "the first day is after the last"),
+    ],
+)
+def test_a_faulty_suggestion_is_refused(tmp_path: Path, entry: str, fault: str) -> None:
+    """An alternative needs what it replaces and what it puts in place, and a due date has its first day first."""
+    folder = write_cards(tmp_path / "cards", {})
+    with (folder / "suggestions.yaml").open("a", encoding="utf-8") as file:
+        file.write(f'\nown-suggestion:\n  kind: replace\n  label: "Replace {{drug}}"\n  description: none\n  {entry}\n')
+    assert fault in run("lint", "--cards", str(folder)).stdout.decode()
+
+
+def test_single_cards_can_be_checked(tmp_path: Path) -> None:
+    """Only the named card's examples run, and a name that is no card is said."""
+    wrong = {"expect": {**LOUD}, "name": "it is loud", "ordering": ["methotrexate"]}
+    silent = {"name": "it is silent", "ordering": ["amoxicillin"], "expect": "no card"}
+    cards = [{}, {"id": "own-second", "examples": [wrong, silent]}]
+    folder = write_cards(tmp_path / "cards", *cards)
+    assert run("lint", "own-card", "--cards", str(folder)).stdout.decode() == "In order: own-card.\n"
+    told = run("lint", "own-second", "--cards", str(folder)).stdout.decode()
+    assert 'examples[0] "it is loud": expected major/warning, found moderate/info.' in told
+    assert "there is no card file of this id" in run("lint", "nonesuch", "--cards", str(folder)).stdout.decode()

@@ -1,0 +1,434 @@
+"""What a card file may ask beyond patient facts: schedules, absent drugs, scores, doubled drugs, caps, alternatives."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from cds_service.core.values import Knowledge
+from tests.helpers import (
+    HEALTHY,
+    JSON,
+    answer_of,
+    apply_suggestion,
+    cards_of_topic,
+    hook_call,
+    orders_in,
+    suggestions_of,
+)
+from tests.own_cards import service_with
+
+MTX = "methotrexate 2.5 MG Oral Tablet"
+LOUD = {"severity": "major", "indicator": "warning"}
+
+
+def own_cards(client: FlaskClient, knowledge: Knowledge, *args: Any, **kwargs: Any) -> list[JSON]:
+    """The cards of the one rule of the test."""
+    return cards_of_topic(answer_of(client, hook_call(knowledge, *args, **kwargs)), "absorption")
+
+
+def modifier(name: str, when: JSON) -> JSON:
+    """A modifier that makes the card a warning."""
+    return {"name": name, "when": when, "because": "the test says so", **LOUD}
+
+
+# --- Schedules and weekly doses --------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def weekly(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Warns where a drug is taken on several days, its schedule is not stated, or a week comes to more than 20 mg."""
+    card = {
+        "modifiers": [
+            modifier("several days", {"days_a_week": {"drug": {"at_least": 2}}}),
+            modifier("no schedule", {"days_a_week": {"drug": "unknown"}}),
+            modifier("much a week", {"weekly_dose": {"drug": {"above": 20}}}),
+        ]
+    }
+    return service_with(tmp_path_factory.mktemp("weekly") / "cards", card)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ({"dose": "6 tablets", "per_week": 1}, ""),
+        ({"dose": "6 tablets", "days": ["mon"], "times_a_day": 1}, ""),
+        ({"dose": "8 tablets", "per_week": 1}, ""),
+        ({"sig": "Take 6 tablets once weekly"}, ""),
+        ({"sig": "15 mg every 7 days"}, ""),
+        ({"dose": "9 tablets", "per_week": 1}, "methotrexate 22.5 mg/week"),
+        ({"dose": "3 tablets", "days": ["mon", "tue", "wed"], "times_a_day": 1}, "methotrexate 3 days a week"),
+        ({"dose": "1 tablet", "times_a_day": 1}, "methotrexate 7 days a week"),
+        ({"dose": "2 tablets", "per_week": 2}, "methotrexate 2 days a week"),
+        ({"sig": "Take one tablet daily"}, "methotrexate 7 days a week"),
+        ({}, "weekly schedule of methotrexate not stated"),
+        ({"sig": "as directed"}, "weekly schedule of methotrexate not stated"),
+        ({"sig": "6 tablets three times weekly"}, "weekly schedule of methotrexate not stated"),
+        ({"sig": "once a week; not every day"}, "weekly schedule of methotrexate not stated"),
+    ],
+    ids=str,
+)
+def test_the_days_and_the_dose_of_a_week_are_read(
+    weekly: FlaskClient, knowledge: Knowledge, line: JSON, says: str
+) -> None:
+    """Structure first, then plain words; what says both or neither counts as not stated."""
+    (card,) = own_cards(weekly, knowledge, [{"drug": MTX, **line}], [])
+    assert card["indicator"] == ("warning" if says else "info"), card["detail"]
+    assert says in card["detail"]
+
+
+# --- What is not there ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def absent(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Warns where no folic acid is taken, or no cancer is on the list."""
+    card = {
+        "modifiers": [
+            modifier("no folic acid", {"without_drug": {"any_of": ["folic acid"]}}),
+            modifier("no psychosis", {"without_condition": {"any_of": ["psychosis"]}}),
+        ]
+    }
+    return service_with(tmp_path_factory.mktemp("absent") / "cards", card)
+
+
+def test_a_drug_that_is_not_taken_raises(absent: FlaskClient, knowledge: Knowledge) -> None:
+    """Without the protecting drug the card is louder; with it, taken or ordered now, it is not."""
+    ill = HEALTHY | {"conditions": ["psychosis"]}
+    assert own_cards(absent, knowledge, [MTX], [], ill)[0]["indicator"] == "warning"
+    assert own_cards(absent, knowledge, [MTX], ["folic acid 1 MG Oral Tablet"], ill)[0]["indicator"] == "info"
+    assert own_cards(absent, knowledge, [MTX, "folic acid 1 MG Oral Tablet"], [], ill)[0]["indicator"] == "info"
+
+
+def test_what_was_not_seen_is_not_absent(absent: FlaskClient, knowledge: Knowledge) -> None:
+    """Without the medication list or the problem list nobody knows: the card stays quiet and names what is missing."""
+    body = hook_call(knowledge, [MTX], ["folic acid 1 MG Oral Tablet"], HEALTHY | {"conditions": ["psychosis"]})
+    del body["prefetch"]["medicationRequests"]
+    (card,) = cards_of_topic(answer_of(absent, body), "absorption")
+    assert card["indicator"] == "info"
+    assert "Medication list" in card["detail"]
+    body = hook_call(knowledge, [MTX], ["folic acid 1 MG Oral Tablet"])
+    assert cards_of_topic(answer_of(absent, body), "absorption")[0]["indicator"] == "warning"
+    del body["prefetch"]["conditions"]
+    (card,) = cards_of_topic(answer_of(absent, body), "absorption")
+    assert card["indicator"] == "info"
+    assert "Problem list" in card["detail"]
+
+
+# --- Which drug of a class ------------------------------------------------------------------------------
+
+
+def test_one_drug_of_a_class_may_be_louder(tmp_path: Path, knowledge: Knowledge) -> None:
+    """`slot_drug` tells the members of a class apart, `combination_product` how they come."""
+    card = {
+        "drugs": {"drug": {"any_of": ["opioids"]}},
+        "modifiers": [
+            modifier("tramadol", {"slot_drug": {"drug": ["tramadol"]}}),
+            modifier("with another", {"combination_product": True}),
+        ],
+    }
+    client = service_with(tmp_path / "cards", card)
+    loud = {
+        drug: own_cards(client, knowledge, [drug], [])[0]["indicator"] == "warning"
+        for drug in ("codeine sulfate 30 MG Oral Tablet", "tramadol hydrochloride 50 MG Oral Tablet", "Percocet 5/325")
+    }
+    assert list(loud.values()) == [False, True, True]
+
+
+# --- Scores ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def burden(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Two or more drugs whose anticholinergic scores come to 4."""
+    slot = {"any_of": ["tricyclic-antidepressants", "sedating-antihistamines", "muscle-relaxants", "opioids"]}
+    slot |= {"score": {"scale": "acbcalc-2023", "at_least": 4}, "at_least": 2}
+    face = {
+        "severity": "moderate",
+        "indicator": "info",
+        "summary": "{drugs} come to {score}",
+        "advice": "Do nothing, this is a test.",
+    }
+    return service_with(tmp_path_factory.mktemp("score") / "cards", {"drugs": {"drug": slot}, "card": face})
+
+
+def test_scores_are_added_over_the_whole_list(burden: FlaskClient, knowledge: Knowledge) -> None:
+    """One card with every contributor and its score, whichever is the new one; none below the threshold."""
+    amitriptyline, baclofen = "amitriptyline hydrochloride 25 MG Oral Tablet", "baclofen 10 MG Oral Tablet"
+    for new, old in ((amitriptyline, baclofen), (baclofen, amitriptyline)):
+        (card,) = own_cards(burden, knowledge, [new], [old])
+        assert "score 4: amitriptyline 3, baclofen 1" in card["detail"]
+        assert "come to 4" in card["summary"]
+    assert own_cards(burden, knowledge, [amitriptyline], []) == []
+    assert own_cards(burden, knowledge, [baclofen], ["codeine sulfate 30 MG Oral Tablet"]) == []
+    (card,) = own_cards(burden, knowledge, [baclofen], [amitriptyline, "codeine sulfate 30 MG Oral Tablet"])
+    assert "score 5" in card["detail"]
+
+
+def test_scores_of_old_drugs_alone_stay_silent(burden: FlaskClient, knowledge: Knowledge) -> None:
+    """Something new must add to the sum."""
+    taking = ["amitriptyline hydrochloride 25 MG Oral Tablet", "baclofen 10 MG Oral Tablet"]
+    assert own_cards(burden, knowledge, ["amoxicillin 500 MG Oral Capsule"], taking) == []
+
+
+# --- The same drug twice --------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Any opioid or acetaminophen in two products."""
+    slot = {"any_of": ["opioids", "acetaminophen"], "twice": True}
+    face = {
+        "severity": "moderate",
+        "indicator": "info",
+        "summary": "{drug} twice: {products}",
+        "advice": "Do nothing, this is a test.",
+    }
+    return service_with(tmp_path_factory.mktemp("twice") / "cards", {"drugs": {"drug": slot}, "card": face})
+
+
+@pytest.mark.parametrize(
+    ("ordering", "taking", "fires"),
+    [
+        (["Percocet 5/325"], ["acetaminophen 500 MG Oral Tablet"], True),
+        (["acetaminophen 500 MG Oral Tablet"], ["Percocet 5/325"], True),
+        (["acetaminophen 500 MG Oral Tablet", "acetaminophen 325 MG Oral Tablet"], [], True),
+        (["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], [], True),
+        (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
+        (["acetaminophen 325 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
+        (["acetaminophen 500 MG Oral Tablet"], [], False),
+        (["Percocet 5/325"], [], False),
+        (["amoxicillin 500 MG Oral Capsule"], ["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], False),
+        ([{"drug": "acetaminophen 500 MG Oral Tablet", "replaces": "Percocet"}], ["Percocet 5/325"], False),
+    ],
+    ids=str,
+)
+def test_the_same_drug_twice(
+    twice: FlaskClient, knowledge: Knowledge, ordering: list[Any], taking: list[Any], fires: bool
+) -> None:
+    """Products with a drug in common add up; an order that goes on with what is taken, or replaces it, does not."""
+    cards = own_cards(twice, knowledge, ordering, taking)
+    assert bool(cards) == fires
+    assert all("acetaminophen + acetaminophen" not in card["summary"] + card["detail"] for card in cards)
+
+
+# --- Doses capped by another drug -------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def capped(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """At most 20 mg of simvastatin a day beside amlodipine."""
+    card = {
+        "drugs": {"object": {"any_of": ["simvastatin"]}, "precipitant": {"any_of": ["amlodipine"]}},
+        "dose": {
+            "drug": "object",
+            "unknown_dose": "above",
+            "bands": [{"label": "limit of the test", "max_per_day": 20, "doses_per_day": [1]}],
+        },
+        "card": {
+            **LOUD,
+            "summary": "{object} {dose} with {precipitant}: above {limit}",
+            "advice": "Do nothing, this is a test.",
+            "suggestions": ["reduce-dose"],
+        },
+    }
+    return service_with(tmp_path_factory.mktemp("capped") / "cards", card)
+
+
+def simvastatin(strength: int) -> JSON:
+    """One tablet a day."""
+    return {"drug": f"simvastatin {strength} MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+
+
+@pytest.mark.parametrize("strength", [5, 20, 40])
+def test_a_cap_is_silent_up_to_it_whichever_is_new(capped: FlaskClient, knowledge: Knowledge, strength: int) -> None:
+    """20 mg is the last dose that stays silent, with the statin or its partner being new."""
+    amlodipine = "amlodipine 5 MG Oral Tablet"
+    for new, old in ((simvastatin(strength), amlodipine), (amlodipine, simvastatin(strength))):
+        cards = own_cards(capped, knowledge, [new], [old])
+        assert bool(cards) == (strength > 20)
+        assert all(f"{strength} mg/day with amlodipine" in card["summary"] for card in cards)
+
+
+def test_an_order_without_a_dose_counts_as_above_the_cap(capped: FlaskClient, knowledge: Knowledge) -> None:
+    """It says so, and offers no dose that nobody stated."""
+    body = hook_call(knowledge, ["simvastatin 20 MG Oral Tablet"], ["amlodipine 5 MG Oral Tablet"])
+    answer = answer_of(capped, body)
+    (card,) = cards_of_topic(answer, "absorption")
+    assert card["summary"].startswith("Simvastatin dose not stated with amlodipine")
+    assert suggestions_of(answer, "update") == []
+
+
+def test_the_reduced_order_is_within_the_cap(capped: FlaskClient, knowledge: Knowledge) -> None:
+    """The suggestion leads to an order that draws no card."""
+    body = hook_call(knowledge, [{**simvastatin(20), "dose": "2 tablets"}], ["amlodipine 5 MG Oral Tablet"])
+    (suggestion,) = suggestions_of(answer_of(capped, body), "update")
+    assert answer_of(capped, apply_suggestion(body, suggestion))["cards"] == []
+
+
+def test_a_lower_order_is_judged_and_not_the_dose_it_follows(capped: FlaskClient, knowledge: Knowledge) -> None:
+    """With the statin ordered anew within the cap, the higher dose of the chart is over."""
+    lines = [simvastatin(20), "amlodipine 5 MG Oral Tablet"]
+    assert own_cards(capped, knowledge, lines, [simvastatin(40)]) == []
+
+
+# --- Alternatives ---------------------------------------------------------------------------------------
+
+
+AZITHROMYCIN = """
+replace-in-a-test:
+  kind: replace
+  label: "Replace {drug} by azithromycin (choose the dose)"
+  description: "Change {drug} to azithromycin without a dosage"
+  for: [clarithromycin]
+  by: azithromycin
+"""
+
+
+@pytest.fixture(scope="module")
+def alternative(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Clarithromycin with simvastatin, answered by azithromycin, which itself warns with digoxin."""
+    pair = {
+        "drugs": {"object": {"any_of": ["simvastatin"]}, "precipitant": {"any_of": ["clarithromycin"]}},
+        "card": {
+            **LOUD,
+            "summary": "{drugs}",
+            "advice": "Do nothing, this is a test.",
+            "suggestions": ["replace-in-a-test"],
+        },
+    }
+    other = {
+        "id": "own-second",
+        "topic": "kidney",
+        "drugs": {"object": {"any_of": ["digoxin"]}, "precipitant": {"any_of": ["azithromycin"]}},
+        "card": {**LOUD, "summary": "{drugs}", "advice": "Do nothing else, this is a test."},
+    }
+    return service_with(tmp_path_factory.mktemp("alternative") / "cards", pair, other, suggestions=AZITHROMYCIN)
+
+
+CLARITHROMYCIN = {"drug": "clarithromycin 500 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 2}
+
+
+def test_an_alternative_replaces_the_drug_and_drops_its_dosage(alternative: FlaskClient, knowledge: Knowledge) -> None:
+    """The order stays the same order, for another drug and without the old one's dose and amount; its card is gone."""
+    body = hook_call(knowledge, [CLARITHROMYCIN], [simvastatin(20)])
+    order = orders_in(body)[0]
+    order |= {
+        "dispenseRequest": {"quantity": {"value": 14}, "numberOfRepeatsAllowed": 0},
+        "reasonCode": [{"text": "kept"}],
+        "text": {"status": "generated", "div": "<div xmlns='http://www.w3.org/1999/xhtml'>x</div>"},
+    }
+    (suggestion,) = suggestions_of(answer_of(alternative, body), "update")
+    changed = suggestion["actions"][0]["resource"]
+    kept = {"resourceType", "id", "status", "intent", "subject", "authoredOn", "reasonCode"}
+    assert {k: v for k, v in changed.items() if k in kept} == {k: v for k, v in order.items() if k in kept}
+    assert changed["medicationCodeableConcept"]["coding"][0]["code"] == knowledge.ingredients["azithromycin"].rxnorm
+    assert changed.keys() - kept == {"medicationCodeableConcept", "dispenseRequest"}
+    assert changed["dispenseRequest"] == {"numberOfRepeatsAllowed": 0}
+    assert answer_of(alternative, apply_suggestion(body, suggestion))["cards"] == []
+
+
+@pytest.mark.parametrize(
+    ("ordering", "also", "why"),
+    [
+        (CLARITHROMYCIN, ["digoxin 0.125 MG Oral Tablet"], "it draws a card as loud"),
+        (CLARITHROMYCIN, ["azithromycin 250 MG Oral Tablet"], "it is taken already"),
+        (CLARITHROMYCIN | {"no_id": True}, [], "the order has no id"),
+    ],
+    ids=str,
+)
+def test_an_alternative_that_is_no_better_is_not_offered(
+    alternative: FlaskClient, knowledge: Knowledge, ordering: JSON, also: list[str], why: str
+) -> None:
+    """The card stays, without the suggestion."""
+    answer = answer_of(alternative, hook_call(knowledge, [ordering], [simvastatin(20), *also]))
+    assert cards_of_topic(answer, "absorption")
+    assert suggestions_of(answer, "update") == [], why
+
+
+def test_what_is_taken_already_is_not_replaced(alternative: FlaskClient, knowledge: Knowledge) -> None:
+    """Only an order of this session can be changed: with the statin new, there is nothing to replace."""
+    answer = answer_of(alternative, hook_call(knowledge, [simvastatin(20)], [CLARITHROMYCIN]))
+    assert cards_of_topic(answer, "absorption")
+    assert suggestions_of(answer, "update") == []
+
+
+# --- One drug in several products -------------------------------------------------------------------------
+
+
+def test_a_daily_limit_counts_what_other_products_bring(tmp_path: Path, knowledge: Knowledge) -> None:
+    """Acetaminophen ordered beside a combination that is taken: the sum counts, and no order is cut for it."""
+    card = {
+        "drugs": {"drug": {"any_of": ["acetaminophen"]}},
+        "dose": {"bands": [{"label": "limit of the test", "max_per_day": 4000, "doses_per_day": [1, 2, 3, 4]}]},
+        "card": {
+            **LOUD,
+            "summary": "{drug} {dose} is above {limit}",
+            "advice": "Do nothing, this is a test.",
+            "suggestions": ["reduce-dose"],
+        },
+    }
+    client = service_with(tmp_path / "cards", card)
+    plain = {"drug": "acetaminophen 500 MG Oral Tablet", "dose": "2 tablets", "times_a_day": 3}
+    combined = {"drug": "acetaminophen 325 MG / oxycodone hydrochloride 5 MG Oral Tablet", "dose": "1 tablet"}
+    assert own_cards(client, knowledge, [plain], [combined | {"times_a_day": 3}]) == []
+    (over,) = own_cards(client, knowledge, [plain], [combined | {"times_a_day": 4}])
+    assert "4,300 mg/day together with what is taken already" in over["detail"]
+    assert "suggestions" not in over
+    assert own_cards(client, knowledge, [plain | {"times_a_day": 4}], [plain]) == [], "the order goes on with it"
+
+
+# --- Results that are a range -------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def bounded(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Warns below an eGFR of 60; without one, below a CrCl of 60."""
+    below = {"any": [{"egfr": {"below": 60}}, {"egfr": "unknown", "crcl": {"below": 60}}]}
+    at = [
+        {"name": f"{fact} {value}", "ordering": [MTX], "facts": {fact: value}, "expect": {**LOUD}}
+        for fact in ("egfr", "crcl")
+        for value in (59, 60)
+    ]
+    silent = {"name": "it is silent", "ordering": ["amoxicillin"], "expect": "no card"}
+    card = {"modifiers": [modifier("low", below)], "examples": [*at, silent]}
+    return service_with(tmp_path_factory.mktemp("bounded") / "cards", card)
+
+
+@pytest.mark.parametrize(
+    ("comparator", "value", "indicator", "says"),
+    [
+        ("", 59, "warning", "eGFR 59"),
+        ("", 60, "info", ""),
+        ("<", 60, "warning", "eGFR <60"),
+        ("<=", 60, "info", "known only as eGFR <=60"),
+        ("<", 90, "info", "known only as eGFR <90"),
+        (">", 60, "info", ""),
+        (">=", 60, "info", ""),
+        (">", 30, "info", "known only as eGFR >30"),
+        ("<", 15, "warning", "eGFR <15"),
+    ],
+    ids=str,
+)
+def test_a_range_on_both_sides_of_a_limit_is_unknown(
+    bounded: FlaskClient, knowledge: Knowledge, comparator: str, value: int, indicator: str, says: str
+) -> None:
+    """What is ">60" is above 60; "<90" may be anything below: what it would change is said, nothing is assumed."""
+    body = hook_call(knowledge, [MTX], [], {"age": 50, "egfr": value})
+    quantity = body["prefetch"]["observations"]["entry"][0]["resource"]["valueQuantity"]
+    quantity |= {"comparator": comparator} if comparator else {}
+    (card,) = cards_of_topic(answer_of(bounded, body), "absorption")
+    assert card["indicator"] == indicator
+    assert says in card["detail"]
+    assert ("Not known" in card["detail"]) == says.startswith("known only")
+
+
+def test_a_known_crcl_answers_for_an_egfr_that_is_not_on_file(bounded: FlaskClient, knowledge: Knowledge) -> None:
+    """A rule that says what counts instead misses nothing once that is known."""
+    (card,) = cards_of_topic(answer_of(bounded, hook_call(knowledge, [MTX], [], {"age": 50, "crcl": 80})), "absorption")
+    assert "Not known" not in card["detail"]
+    (card,) = cards_of_topic(answer_of(bounded, hook_call(knowledge, [MTX], [], {"age": 50})), "absorption")
+    assert "eGFR (none in the last" in card["detail"]
