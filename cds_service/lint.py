@@ -157,6 +157,6 @@ def _stamp_file(path: Path) -> bool:
         return False
     place = places[-1]
     path.write_text(
-        text[: place.start()] + f"content: {content_checksum(card)}" + text[place.end() :], encoding="utf-8"
+        text[: place.start()] + f'content: "{content_checksum(card)}"' + text[place.end() :], encoding="utf-8"
     )
     return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 
 import pytest
@@ -43,7 +44,7 @@ def class_rule(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
                 path.unlink()
     path = cards / "interactions" / f"{PAIR}.yaml"
     card = yaml.safe_load(path.read_text(encoding="utf-8"))
-    card |= {"drugs": {"drug_a": GROUP, "drug_b": GROUP}, "modifiers": [], "variants": []}
+    card |= {"drugs": {"drug_a": GROUP, "drug_b": copy.deepcopy(GROUP)}, "modifiers": [], "variants": []}
     card["history"][-1]["content"] = ""
     path.write_text(yaml.safe_dump(card), encoding="utf-8")
     assert stamp(cards)
