@@ -158,6 +158,12 @@ def test_single_cards_can_be_checked(tmp_path: Path) -> None:
     told = run("lint", "own-second", "--cards", str(folder)).stdout.decode()
     assert 'examples[0] "it is loud": expected major/warning, found moderate/info.' in told
     assert "there is no card file of this id" in run("lint", "nonesuch", "--cards", str(folder)).stdout.decode()
+    faulty = folder / "interactions" / "own-second.yaml"
+    faulty.write_text(
+        faulty.read_text(encoding="utf-8").replace("severity: moderate", "severity: odd"), encoding="utf-8"
+    )
+    told = run("lint", "own-card", "--cards", str(folder)).stdout.decode()
+    assert "no example was run, because of faults in other files: cards/interactions/own-second.yaml" in told
 
 
 def test_stamp_fills_in_a_checksum_that_stays_text(tmp_path: Path) -> None:

@@ -102,12 +102,14 @@ def _is_ordered(medication: Medication) -> bool:
 
 
 def _is_match(participants: tuple[Participant, ...]) -> bool:
-    """No drug and no product meets itself."""
+    """No drug and no product meets itself; two drugs of one product may be two of three that meet."""
+    if len({id(p.medication) for p in participants}) < min(len(participants), 2):
+        return False
     for i, one in enumerate(participants):
         for other in participants[i + 1 :]:
-            if one.ingredient == other.ingredient or one.medication is other.medication:
+            if one.ingredient == other.ingredient:
                 return False
-            if one.medication.ingredients == other.medication.ingredients:
+            if one.medication is not other.medication and one.medication.ingredients == other.medication.ingredients:
                 return False
     return True
 
