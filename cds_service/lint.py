@@ -35,7 +35,7 @@ def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
     try:
         knowledge = load_knowledge(folder)
     except KnowledgeError as error:
-        return [f for f in error.faults if not only or Path(f.file).stem in only or not _is_card(f.file)]
+        return _of_cards(error.faults, only) if only else error.faults
     faults = [] if only else _whole(folder, knowledge)
     cards = read_cards(folder, faults)
     unknown = sorted(set(only) - {card["id"] for card in cards.values()})
@@ -44,6 +44,13 @@ def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
         if card["status"] in ("active", "silent") and (not only or card["id"] in only):
             faults += _examples(name, card, knowledge)
     return sorted(set(faults))
+
+
+def _of_cards(faults: list[Fault], only: tuple[str, ...]) -> list[Fault]:
+    """The faults of these cards and of what all cards share; where only others are faulty, that no example was run."""
+    own = [f for f in faults if Path(f.file).stem in only or not _is_card(f.file)]
+    others = ", ".join(sorted({f.file for f in faults} - {f.file for f in own}))
+    return own or [Fault("cards", "", f"no example was run, because of faults in other files: {others}")]
 
 
 def _is_card(file: str) -> bool:
@@ -157,6 +164,6 @@ def _stamp_file(path: Path) -> bool:
         return False
     place = places[-1]
     path.write_text(
-        text[: place.start()] + f"content: {content_checksum(card)}" + text[place.end() :], encoding="utf-8"
+        text[: place.start()] + f'content: "{content_checksum(card)}"' + text[place.end() :], encoding="utf-8"
     )
     return True

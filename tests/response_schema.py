@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from jsonschema import Draft202012Validator
+from jsonschema_rs import Draft202012Validator as CompiledValidator
 
 JSON = dict[str, Any]
 
@@ -109,6 +110,7 @@ RESPONSE_SCHEMA = {
 }
 Draft202012Validator.check_schema(RESPONSE_SCHEMA)
 _RESPONSE = Draft202012Validator(RESPONSE_SCHEMA)
+_COMPILED = CompiledValidator(RESPONSE_SCHEMA)
 _LOUDEST_FIRST = ("critical", "warning", "info")
 # CH-101: Markdown without raw HTML, tables, images or script links. A backslash before a sign makes it text.
 _NOT_IN_DETAIL = {
@@ -127,7 +129,8 @@ def check_response(answer: Any) -> None:
 
 def faults_of_response(answer: Any) -> Iterator[str]:
     """Everything that is wrong, one sentence each."""
-    for error in _RESPONSE.iter_errors(answer):
+    # The compiled validator decides at a tenth of the price; jsonschema says what is wrong and where.
+    for error in () if _COMPILED.is_valid(answer) else _RESPONSE.iter_errors(answer):
         yield f"{error.json_path}: {error.message[:300]}"
     if not isinstance(answer, dict) or not isinstance(answer.get("cards"), list):
         return

@@ -158,3 +158,21 @@ def test_single_cards_can_be_checked(tmp_path: Path) -> None:
     told = run("lint", "own-second", "--cards", str(folder)).stdout.decode()
     assert 'examples[0] "it is loud": expected major/warning, found moderate/info.' in told
     assert "there is no card file of this id" in run("lint", "nonesuch", "--cards", str(folder)).stdout.decode()
+    faulty = folder / "interactions" / "own-second.yaml"
+    faulty.write_text(
+        faulty.read_text(encoding="utf-8").replace("severity: moderate", "severity: odd"), encoding="utf-8"
+    )
+    told = run("lint", "own-card", "--cards", str(folder)).stdout.decode()
+    assert "no example was run, because of faults in other files: cards/interactions/own-second.yaml" in told
+
+
+def test_stamp_fills_in_a_checksum_that_stays_text(tmp_path: Path) -> None:
+    """A checksum may consist of digits alone; YAML must not read it as a number, and a second run changes nothing."""
+    folder = write_cards(tmp_path / "cards", {})
+    path = folder / "interactions" / "own-card.yaml"
+    stamped = path.read_text(encoding="utf-8")
+    (line,) = [line for line in stamped.splitlines() if "content:" in line]
+    assert line.count('"') == 2
+    result = run("lint", "--stamp", "--cards", str(folder))
+    assert result.stdout.decode() == "All card files are in order.\n"
+    assert path.read_text(encoding="utf-8") == stamped

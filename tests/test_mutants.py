@@ -12,8 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -174,7 +172,7 @@ def make_copy(folder: Path) -> Path:
 
 def run_properties(folder: Path, which: str, examples: int) -> subprocess.CompletedProcess[str]:
     """pytest on the properties whose names hold `which`, against the package in `folder`."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider"]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", "-n0", "-p", "no:cacheprovider"]
     kept = {k: v for k, v in os.environ.items() if not k.startswith(("PROPERTY_", "PYTEST_"))}
     return subprocess.run(
         [*command, f"{TESTS.name}/test_properties.py", "-k", which],
@@ -198,34 +196,18 @@ def run_mutant(folder: Path, mutant: Mutant) -> subprocess.CompletedProcess[str]
     return run_properties(folder, mutant.property, mutant.examples)
 
 
-Runs = dict[str, Future[subprocess.CompletedProcess[str]]]
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Runs]:
-    """All runs, begun at once, as many at a time as there are cores; each test waits for its own."""
-    with ThreadPoolExecutor(max_workers=os.cpu_count() or 1) as pool:
-        started: Runs = {
-            mutant.name: pool.submit(run_mutant, tmp_path_factory.mktemp("mutant"), mutant) for mutant in MUTANTS
-        }
-        original = make_copy(tmp_path_factory.mktemp("original"))
-        started[""] = pool.submit(run_properties, original, "not three_in_ten", FEW)
-        yield started
-        pool.shutdown(cancel_futures=True)
-
-
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
-def test_the_property_finds_the_mistake(runs: Runs, mutant: Mutant) -> None:
+def test_the_property_finds_the_mistake(tmp_path: Path, mutant: Mutant) -> None:
     """Hypothesis ends with an example that falsifies the property; the service has not merely broken down."""
-    result = runs[mutant.name].result()
+    result = run_mutant(tmp_path, mutant)
     assert result.returncode == 1, result.stdout + result.stderr
     assert "Failing test case: " in result.stdout or "Falsifying example: " in result.stdout, result.stdout
     assert "assert 500 == 200" not in result.stdout, result.stdout
 
 
-def test_the_properties_hold_on_an_unchanged_copy(runs: Runs) -> None:
+def test_the_properties_hold_on_an_unchanged_copy(tmp_path: Path) -> None:
     """So it is the mistake that a property finds, and not the copy."""
-    result = runs[""].result()
+    result = run_properties(make_copy(tmp_path), "not three_in_ten", FEW)
     assert result.returncode == 0, result.stdout + result.stderr
 
 

@@ -132,7 +132,7 @@ def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
 def content_hash(folder: Path) -> str:
     """A hash over all card files, so that an answer can be traced to the knowledge it came from."""
     digest = hashlib.sha256()
-    for path in sorted(folder.rglob("*.yaml")):
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".yaml", ".csv")):
         digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
