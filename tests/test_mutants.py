@@ -67,8 +67,8 @@ MUTANTS = (
     ),
     Mutant(
         "below a limit is above it",
-        "return value < limit or (value == limit",
-        "return value > limit or (value == limit",
+        '"below": value < limit',
+        '"below": value > limit',
         "kidneys_lower_egfr",
     ),
     Mutant(
@@ -97,14 +97,14 @@ MUTANTS = (
     ),
     Mutant(
         "each order of a drug is a dose of its own, and the smallest counts",
-        "        total += daily.mg\n",
-        "        total = min(total or daily.mg, daily.mg)\n",
+        "total, problem = total + mg, why or problem",
+        "total, problem = min(total or mg, mg), why or problem",
         "risk_another_order",
     ),
     Mutant(
         "at least is below",
-        "return value >= limit and not",
-        "return value < limit and not",
+        '"at_least": value >= limit',
+        '"at_least": value < limit',
         "risk_older_age",
     ),
     Mutant(
