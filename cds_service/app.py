@@ -30,6 +30,7 @@ def create_app(settings: Settings | None = None, today: Callable[[], date] | Non
     check_templates(knowledge)
     validate({"resourceType": "MedicationRequest"})  # builds the validator before the first call needs it
     app = Flask("cds_service", static_folder=None)
+    app.extensions["cds_service"] = knowledge
     app.config["MAX_CONTENT_LENGTH"] = chosen.max_body
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False

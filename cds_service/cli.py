@@ -1,4 +1,4 @@
-"""The command line: serve, check, fixture, lint."""
+"""The command line: serve, check, fixture, lint, cohort, burden."""
 
 from __future__ import annotations
 
@@ -57,7 +57,26 @@ def _parser() -> argparse.ArgumentParser:
     lint.add_argument("--stamp", action="store_true", help="first fill in empty checksums in the cards' history")
     lint.add_argument("--cards", type=Path, default=None, help="another folder of card files")
     lint.set_defaults(run=_lint)
+    _add_burden_commands(commands)
     return parser
+
+
+def _add_burden_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    cohort = commands.add_parser("cohort", help="write order-sign calls of a synthetic population into an empty folder")
+    cohort.add_argument("folder", type=Path, metavar="FOLDER", help="a new or empty folder")
+    cohort.add_argument("--seed", type=int, default=1, help="the same seed gives the same files (default 1)")
+    cohort.add_argument("--patients", type=int, default=500, help="one call each (default 500)")
+    cohort.add_argument("--today", type=_day, default=None, help="the day of the orders (YYYY-MM-DD; default today)")
+    cohort.set_defaults(run=_cohort)
+
+    burden = commands.add_parser("burden", help="count the cards that many hook calls bring")
+    burden.add_argument(
+        "paths", type=Path, nargs="+", metavar="FIXTURES", help="folders of hook calls, or single files"
+    )
+    burden.add_argument("--json", type=Path, default=None, metavar="FILE", help="write the counts as JSON too")
+    burden.add_argument("--html", type=Path, default=None, metavar="FILE", help="write the report as a web page too")
+    burden.add_argument("--today", type=_day, default=None, help="the day of plain files (YYYY-MM-DD; default today)")
+    burden.set_defaults(run=_burden)
 
 
 def _day(text: str) -> date:
@@ -175,6 +194,52 @@ def _lint(options: argparse.Namespace) -> int:
 
 def _in_order(cards: list[str]) -> str:
     return f"In order: {', '.join(cards)}." if cards else "All card files are in order."
+
+
+def _cohort(options: argparse.Namespace) -> int:
+    from cds_service.cohort.drawing import write_cohort
+    from cds_service.fixtures import fixtures_folder
+
+    if options.patients < 1:
+        raise ServiceError(f"--patients is {options.patients}. Use a whole number of at least 1.")
+    day = options.today or _today()
+    count = write_cohort(options.folder, fixtures_folder() / "cohort", options.seed, options.patients, day)
+    print(f"Wrote {count} hook calls of seed {options.seed}, made for {day}, to {options.folder}")
+    return 0
+
+
+def _burden(options: argparse.Namespace) -> int:
+    from cds_service.burden.counting import count_burden, find_calls, readable
+    from cds_service.burden.page import write_page
+    from cds_service.settings import read_settings
+    from cds_service.web.json_body import write_json
+
+    settings = read_settings(os.environ)
+    calls, faults = find_calls(options.paths, options.today or _today())
+    for fault in faults:
+        print(f"cds-service: {fault}", file=sys.stderr)
+    if not calls:
+        raise ServiceError("there is no hook call to count")
+    burden = count_burden(calls, settings)
+    print(readable(burden))
+    if options.json:
+        _save(options.json, write_json(burden.as_json()) + b"\n")
+    if options.html:
+        _save(options.html, write_page(burden).encode())
+    return 2 if faults else 0
+
+
+def _today() -> date:
+    from cds_service.settings import read_settings
+
+    return datetime.now(read_settings(os.environ).timezone).date()
+
+
+def _save(path: Path, data: bytes) -> None:
+    try:
+        path.write_bytes(data)
+    except OSError as error:
+        raise ServiceError(f"{path}: cannot be written ({error.strerror})") from None
 
 
 if __name__ == "__main__":

@@ -113,3 +113,27 @@ def test_a_renewal_never_hides_a_new_order_of_the_same_drug(
     lead = answer_of(client, body)["cards"][0]
     assert lead["indicator"] == "critical"
     assert "Unchanged renewal" not in lead["detail"]
+
+
+def test_two_drugs_of_one_product_are_two_of_three(client: FlaskClient, knowledge: Knowledge) -> None:
+    """An ACE inhibitor and a diuretic in one tablet meet an NSAID as two tablets do; the tablet alone meets nothing."""
+    tablet = "hydrochlorothiazide 12.5 MG / lisinopril 10 MG Oral Tablet"
+    for new, old in ((tablet, ["ibuprofen 400 MG Oral Tablet"]), ("ibuprofen 400 MG Oral Tablet", [tablet])):
+        (card,) = cards_of_topic(answer_of(client, hook_call(knowledge, [new], old)), "kidney-injury")
+        assert {"lisinopril", "hydrochlorothiazide", "ibuprofen"} <= set(
+            card["summary"].lower().replace(":", "").split()
+        )
+    assert cards_of_topic(answer_of(client, hook_call(knowledge, [tablet], [])), "kidney-injury") == []
+
+
+def test_a_whole_chapter_of_a_classification_counts(client: FlaskClient, knowledge: Knowledge) -> None:
+    """A condition may be one letter of ICD-10-CM: daily methotrexate is not called a mistake in a cancer coded so."""
+    daily = {"drug": "methotrexate 2.5 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+    body = hook_call(knowledge, [daily], [])
+    loud = {c["indicator"] for c in cards_of_topic(answer_of(client, body), "methotrexate")}
+    coding = {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": "C92.00"}
+    body["prefetch"]["conditions"]["entry"] = [
+        {"resource": {"resourceType": "Condition", "id": "c", "code": {"coding": [coding]}}}
+    ]
+    assert loud == {"critical"}
+    assert "critical" not in {c["indicator"] for c in cards_of_topic(answer_of(client, body), "methotrexate")}

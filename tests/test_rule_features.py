@@ -432,3 +432,29 @@ def test_a_known_crcl_answers_for_an_egfr_that_is_not_on_file(bounded: FlaskClie
     assert "Not known" not in card["detail"]
     (card,) = cards_of_topic(answer_of(bounded, hook_call(knowledge, [MTX], [], {"age": 50})), "absorption")
     assert "eGFR (none in the last" in card["detail"]
+
+
+# --- Dose forms that are left out ------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def without_solution(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
+    """Speaks of itraconazole, but not of its oral solution."""
+    slot = {"drug": {"any_of": ["itraconazole"], "except_forms": ["Oral Solution"]}}
+    return service_with(tmp_path_factory.mktemp("forms") / "cards", {"drugs": slot})
+
+
+@pytest.mark.parametrize(
+    ("drug", "cards"),
+    [
+        ("itraconazole 100 MG Oral Capsule", 1),
+        ("itraconazole", 1),
+        ("itraconazole 10 MG/ML Oral Solution", 0),
+    ],
+    ids=["capsule", "form not stated", "solution"],
+)
+def test_a_slot_may_leave_out_dose_forms(
+    without_solution: FlaskClient, knowledge: Knowledge, drug: str, cards: int
+) -> None:
+    """A form that is left out is silent; an order without a form still counts."""
+    assert len(own_cards(without_solution, knowledge, [drug], [])) == cards

@@ -87,3 +87,62 @@ def test_an_ordered_test_is_not_offered_again(client: FlaskClient, knowledge: Kn
     assert order["reasonCode"]
     assert "id" not in order
     assert suggestions_of(answer_of(client, apply_suggestion(body, suggestion)), "create") == []
+
+
+LEVOTHYROXINE = {"drug": "levothyroxine sodium 0.1 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+CALCIUM = {"drug": "calcium carbonate 1250 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 2}
+IRON = {"drug": "ferrous sulfate 325 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+CIPROFLOXACIN = {"drug": "ciprofloxacin 500 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 2}
+DOXYCYCLINE = {"drug": "doxycycline hyclate 100 MG Oral Capsule", "dose": "1 capsule", "times_a_day": 2}
+
+
+def spacing_of(client: FlaskClient, knowledge: Knowledge, ordering: JSON, taking: JSON, facts: JSON) -> list[list[str]]:
+    """The clock times of each update that spaces the doses of what is ordered."""
+    answer = answer_of(client, hook_call(knowledge, [ordering], [taking], facts))
+    resources = [s["actions"][0]["resource"] for s in suggestions_of(answer, "update")]
+    return [r["dosageInstruction"][0]["timing"]["repeat"]["timeOfDay"] for r in resources]
+
+
+@pytest.mark.parametrize(
+    ("ordering", "taking", "times"),
+    [
+        (LEVOTHYROXINE, IRON, ["22:00:00"]),
+        (LEVOTHYROXINE, CALCIUM, []),
+        (IRON, LEVOTHYROXINE, ["19:00:00"]),
+        (CALCIUM, LEVOTHYROXINE, ["13:00:00", "19:00:00"]),
+        (CIPROFLOXACIN, CALCIUM, ["06:00:00", "18:00:00"]),
+        (CIPROFLOXACIN, CALCIUM | {"times_a_day": 3}, []),
+        (DOXYCYCLINE, IRON, ["12:00:00", "22:00:00"]),
+    ],
+    ids=[
+        "once a day, at bedtime",
+        "bedtime is too near the second dose of calcium",
+        "iron goes round the morning dose of the hormone",
+        "both doses of calcium",
+        "2 hours before calcium, 10 after it",
+        "no hour is 6 after one dose and 2 before the next",
+        "4 hours after iron",
+    ],
+)
+def test_what_minerals_bind_is_spaced_by_the_hours_of_its_label(
+    client: FlaskClient, knowledge: Knowledge, ordering: JSON, taking: JSON, times: list[str]
+) -> None:
+    """Levothyroxine 4 hours apart, quinolones 2 hours before or 6 after, tetracyclines 2 before or 4 after."""
+    spacing = spacing_of(client, knowledge, ordering, taking, {"age": 40, "egfr": 95})
+    assert spacing == ([times] if times else [])
+
+
+def test_spacing_needs_neither_kidney_function_nor_a_problem_list(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Other than staggering sedatives, keeping minerals apart is right in every patient."""
+    body = hook_call(knowledge, [CIPROFLOXACIN], [CALCIUM], {"age": 70})
+    del body["prefetch"]["conditions"]
+    assert suggestions_of(answer_of(client, body), "update")
+
+
+def test_doses_that_are_apart_already_are_not_spaced_again(client: FlaskClient, knowledge: Knowledge) -> None:
+    """With stated times that keep the hours of the label nothing is offered."""
+    calcium = {"drug": CALCIUM["drug"], "dose": "1 tablet", "at": ["08:00"]}
+    body = hook_call(knowledge, [CIPROFLOXACIN], [calcium])
+    (suggestion,) = suggestions_of(answer_of(client, body), "update")
+    again = answer_of(client, apply_suggestion(body, suggestion))
+    assert suggestions_of(again, "update") == []

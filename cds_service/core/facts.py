@@ -223,7 +223,7 @@ def _coded_groups(coding: Coding, knowledge: Knowledge) -> Iterator[str]:
         yield from index.get(("snomed", coding.code), ())
     elif coding.system == "icd10":
         code = coding.code.replace(".", "").upper()
-        for length in range(3, len(code) + 1):
+        for length in range(1, len(code) + 1):
             for name in index.get(("icd10", code[:length]), ()):
                 excluded = knowledge.conditions[name].icd10_not
                 if not (excluded and code.startswith(excluded)):

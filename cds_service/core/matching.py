@@ -70,9 +70,10 @@ def _fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...
     brand = medication.product.brand.lower() if medication.product else ""
     if brand in slot.except_brands or (slot.only_brands and brand not in slot.only_brands):
         return False
-    if not slot.forms or brand in slot.or_brands:
-        return True
-    return medication.product is not None and medication.product.form in slot.forms
+    form = medication.product.form if medication.product else ""
+    if form in slot.except_forms:
+        return False
+    return not slot.forms or brand in slot.or_brands or form in slot.forms
 
 
 def _role_fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...], today: date) -> bool:
@@ -102,12 +103,14 @@ def _is_ordered(medication: Medication) -> bool:
 
 
 def _is_match(participants: tuple[Participant, ...]) -> bool:
-    """No drug and no product meets itself."""
+    """No drug and no product meets itself; two drugs of one product may be two of three that meet."""
+    if len({id(p.medication) for p in participants}) < min(len(participants), 2):
+        return False
     for i, one in enumerate(participants):
         for other in participants[i + 1 :]:
-            if one.ingredient == other.ingredient or one.medication is other.medication:
+            if one.ingredient == other.ingredient:
                 return False
-            if one.medication.ingredients == other.medication.ingredients:
+            if one.medication is not other.medication and one.medication.ingredients == other.medication.ingredients:
                 return False
     return True
 

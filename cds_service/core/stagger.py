@@ -1,7 +1,8 @@
 """Suggest other clock times for a draft order, as far as possible from the doses of other drugs.
 
-A comfort measure: it eases overlapping peaks and does not remove a risk. The limits come from the
-suggestion's file; times are whole hours inside waking hours, and the number of doses never changes.
+For drugs that add up it is a comfort measure: it eases overlapping peaks and does not remove a risk. For drugs
+that bind each other in the gut it is what the label asks for. Which of the two, and the limits, come from the
+suggestion's file; times are whole hours inside its window, and the number of doses never changes.
 """
 
 from __future__ import annotations
@@ -50,6 +51,8 @@ def _may_stagger(entry: SuggestionPlan, plan: Plan) -> bool:
     active = {n for m in plan.medications if m.role in ("ordering", "taking") for n in m.ingredients}
     if active & entry.not_with_drugs:
         return False
+    if not entry.not_with_conditions:
+        return True
     test = Test("condition", names=tuple(sorted(entry.not_with_conditions)))
     return judge((test,), Situation((), (), plan.facts)).holds is False
 
@@ -71,14 +74,13 @@ def _staggered(
     count = medication.doses_per_day
     partners = [drug for drug in drugs if drug.ingredients != medication.ingredients]
     others = [(p, *_times_of(p, entry)) for p in partners]
-    if count is None or count < 2 or not others or any(not times for _, times, _ in others):
+    if count is None or not others or any(not times for _, times, _ in others):
         return None
     fixed = tuple(t for _, times, _ in others for t in times)
-    if all(stated for _, _, stated in others) and are_apart(
-        _times_of(medication, entry)[0], fixed, entry.min_distance_hours
-    ):
+    apart = (entry.min_distance_hours, entry.min_hours_after or entry.min_distance_hours)
+    if all(stated for _, _, stated in others) and are_apart(_times_of(medication, entry)[0], fixed, apart):
         return None
-    times = place_doses(count, fixed, entry.limits[name], entry.waking, entry.min_distance_hours)
+    times = place_doses(count, fixed, entry.limits[name], entry.waking, apart)
     if not times or times == medication.times:
         return None
     words = {
@@ -130,19 +132,19 @@ def place_doses(
     others: tuple[str, ...],
     limits: StaggerLimits,
     waking: tuple[str, str],
-    min_distance_hours: int,
+    apart: tuple[int, int],
 ) -> tuple[str, ...]:
     """`count` times (HH:MM) on a day, or () where none keeps the limits.
 
     `others` are the times of the other drugs. Gaps between the own doses stay between
-    `limits.min_gap` and `limits.max_gap` hours (round the clock); every dose is at least
-    `min_distance_hours` from each of `others`. The largest smallest distance wins, then the most
-    even spacing, then the earliest times.
+    `limits.min_gap` and `limits.max_gap` hours (round the clock; one dose a day has a gap of 24); every dose is
+    at least `apart[0]` hours before and `apart[1]` hours after each of `others`. The largest smallest distance
+    wins, then the most even spacing, then the earliest times.
     """
     first, last = (clock_minutes(t) or 0 for t in waking)
     fixed = [m for m in map(clock_minutes, others) if m is not None]
     hours = range(-(-first // 60) * 60, last + 1, 60)
-    free = [h for h in hours if all(_apart(h, m) >= min_distance_hours * 60 for m in fixed)]
+    free = [h for h in hours if all(_is_apart(h, m, apart) for m in fixed)]
     best: tuple[tuple[int, int, tuple[int, ...]], tuple[int, ...]] | None = None
     for times in combinations(free, count):
         gaps = [(b - a) % _DAY or _DAY for a, b in zip(times, (*times[1:], times[0]), strict=True)]
@@ -155,10 +157,16 @@ def place_doses(
     return tuple(_clock(t) for t in best[1]) if best else ()
 
 
-def are_apart(own: tuple[str, ...], others: tuple[str, ...], hours: int) -> bool:
-    """Whether every one of `own` is at least `hours` from every one of `others`."""
+def are_apart(own: tuple[str, ...], others: tuple[str, ...], apart: tuple[int, int]) -> bool:
+    """Whether every one of `own` is at least `apart` (hours before, hours after) from every one of `others`."""
     pairs = [(clock_minutes(a), clock_minutes(b)) for a in own for b in others]
-    return bool(pairs) and all(a is not None and b is not None and _apart(a, b) >= hours * 60 for a, b in pairs)
+    return bool(pairs) and all(a is not None and b is not None and _is_apart(a, b, apart) for a, b in pairs)
+
+
+def _is_apart(own: int, other: int, apart: tuple[int, int]) -> bool:
+    """Minutes of the day: enough time from `own` to the next `other`, and from the last `other` to `own`."""
+    before, after = (hours * 60 for hours in apart)
+    return (other - own) % _DAY >= before and (own - other) % _DAY >= after
 
 
 def _apart(one: int, other: int) -> int:

@@ -137,7 +137,8 @@ def _advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
 def _second_advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
     """What raised the second finding may ask for a step of its own; its base advice would only repeat."""
     for finding in findings[1:2]:
-        if len(finding.advice) > 1 and finding.indicator == findings[0].indicator:
+        new = len(finding.advice) > 1 and finding.advice[0] not in findings[0].advice
+        if new and finding.indicator == findings[0].indicator:
             return [fill(finding.advice[0], finding, knowledge)]
     return []
 

@@ -125,6 +125,7 @@ class Builder:
             only_brands=frozenset(b.lower() for b in slot.get("only_brands", ())),
             not_in_product_with=self.members(slot.get("not_in_product_with", []), f"{path}.not_in_product_with"),
             forms=frozenset(f.lower() for f in slot.get("forms", ())),
+            except_forms=frozenset(f.lower() for f in slot.get("except_forms", ())),
             or_brands=frozenset(b.lower() for b in slot.get("or_brands", ())),
             being=slot.get("being", ""),
             twice=slot.get("twice", False),

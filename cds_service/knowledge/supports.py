@@ -162,6 +162,7 @@ def suggestions(
             assumed_times={int(n): tuple(t) for n, t in entry.get("assumed_times", {}).items()},
             waking=_pair(entry.get("waking", ("07:00", "22:00"))),
             min_distance_hours=entry.get("min_distance_hours", 2),
+            min_hours_after=entry.get("min_hours_after"),
             not_with_drugs=_drugs(entry.get("not_with_drugs", ()), key, ingredients, groups, faults),
             not_with_conditions=frozenset(entry.get("not_with_conditions", ())),
             not_brands=frozenset(b.lower() for b in entry.get("not_brands", ())),

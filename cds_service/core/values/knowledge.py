@@ -155,6 +155,7 @@ class Slot:
     only_brands: frozenset[str] = frozenset()
     not_in_product_with: frozenset[str] = frozenset()
     forms: frozenset[str] = frozenset()
+    except_forms: frozenset[str] = frozenset()
     or_brands: frozenset[str] = frozenset()
     being: str = ""
     twice: bool = False
@@ -300,6 +301,7 @@ class SuggestionPlan:
     assumed_times: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
     waking: tuple[str, str] = ("07:00", "22:00")
     min_distance_hours: int = 2
+    min_hours_after: int | None = None
     not_with_drugs: frozenset[str] = frozenset()
     not_with_conditions: frozenset[str] = frozenset()
     not_brands: frozenset[str] = frozenset()

@@ -1,0 +1,1 @@
+"""A synthetic population that signs orders, drawn from published frequencies (`fixtures/cohort/`)."""
