@@ -199,6 +199,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
         (["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], [], True),
         (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
         (["acetaminophen 325 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
+        (["acetaminophen"], ["acetaminophen 650 MG Extended Release Oral Tablet"], False),
+        (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 650 MG Extended Release Oral Tablet"], True),
         (["acetaminophen 500 MG Oral Tablet"], [], False),
         (["Percocet 5/325"], [], False),
         (["amoxicillin 500 MG Oral Capsule"], ["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], False),
