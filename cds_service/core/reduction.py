@@ -24,27 +24,38 @@ from cds_service.core.wording import amount
 def plan_corrections(
     findings: tuple[Finding, ...], medications: tuple[Medication, ...], knowledge: Knowledge
 ) -> dict[str, Regimen]:
-    """The dose each order would be reduced to, for the orders where a card offers that.
+    """The dose each order would be reduced to, for the orders where a card offers that: the lowest of all limits.
 
+    None where a reduced dose would still be above another limit of this session.
     Not for running therapy that must be tapered: a cut to the limit in one step is what the advice warns of.
     """
     planned: dict[str, Regimen] = {}
+    limits: dict[str, list[DoseFinding]] = {}
     for finding in findings:
-        entry = next((p for n in finding.suggestions if (p := knowledge.suggestions[n]).kind == "reduce-dose"), None)
-        if finding.dose is None or entry is None:
+        medication = _only_order(finding, medications, knowledge) if finding.dose is not None else None
+        if medication is None or finding.dose is None:
             continue
-        medication = _only_order(finding, medications, knowledge)
-        if medication is not None and continues_therapy(medication, entry, medications):
-            continue
-        regimen = _highest_regimen(medication, finding.dose) if medication else None
-        if medication is not None and regimen is not None:
+        limits.setdefault(medication.entry.key, []).append(finding.dose)
+        regimen = _regimen_for(finding, medication, medications, knowledge)
+        lowest = planned.get(medication.entry.key)
+        if regimen is not None and (lowest is None or regimen.mg_per_day < lowest.mg_per_day):
             planned[medication.entry.key] = regimen
-    return planned
+    return {key: r for key, r in planned.items() if all(r.mg_per_day <= dose.limit for dose in limits[key])}
+
+
+def _regimen_for(
+    finding: Finding, medication: Medication, medications: tuple[Medication, ...], knowledge: Knowledge
+) -> Regimen | None:
+    entry = next((p for n in finding.suggestions if (p := knowledge.suggestions[n]).kind == "reduce-dose"), None)
+    if finding.dose is None or entry is None or continues_therapy(medication, entry, medications):
+        return None
+    return _highest_regimen(medication, finding.dose)
 
 
 def reduce_dose(
     entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], __: str, plan: Plan
 ) -> list[Suggestion]:
+    """The order with the dose that `plan_corrections` worked out; none where it found none."""
     medication = _only_order(finding, plan.medications, plan.knowledge)
     regimen = plan.corrected.get(medication.entry.key) if medication else None
     if medication is None or regimen is None:
