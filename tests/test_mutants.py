@@ -67,8 +67,8 @@ MUTANTS = (
     ),
     Mutant(
         "below a limit is above it",
-        "return value < limit or (value == limit",
-        "return value > limit or (value == limit",
+        '"below": value < limit',
+        '"below": value > limit',
         "kidneys_lower_egfr",
     ),
     Mutant(
@@ -97,14 +97,14 @@ MUTANTS = (
     ),
     Mutant(
         "each order of a drug is a dose of its own, and the smallest counts",
-        "        total += daily.mg\n",
-        "        total = min(total or daily.mg, daily.mg)\n",
+        "mg, problem = mg + ordered, why or problem",
+        "mg, problem = min(mg or ordered, ordered), why or problem",
         "risk_another_order",
     ),
     Mutant(
         "at least is below",
-        "return value >= limit and not",
-        "return value < limit and not",
+        '"at_least": value >= limit',
+        '"at_least": value < limit',
         "risk_older_age",
     ),
     Mutant(
@@ -142,6 +142,12 @@ MUTANTS = (
         "a drug may be its own partner",
         "by_ingredient.setdefault(participant.ingredient, participant)",
         "by_ingredient[participant.medication.entry.key] = participant",
+        "itself_one_product",
+    ),
+    Mutant(
+        "a summary names a drug once for each finding",
+        "    return list(names)\n",
+        "    return [p.ingredient for finding in findings for p in finding.participants]\n",
         "itself_no_card",
     ),
     Mutant(
