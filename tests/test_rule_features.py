@@ -331,6 +331,32 @@ def test_an_alternative_replaces_the_drug_and_drops_its_dosage(alternative: Flas
     assert answer_of(alternative, apply_suggestion(body, suggestion))["cards"] == []
 
 
+@pytest.mark.parametrize("shape", ["contained", "reference", "newer"])
+def test_an_alternative_leaves_nothing_of_the_old_drug(
+    alternative: FlaskClient, knowledge: Knowledge, shape: str
+) -> None:
+    """However the order names its drug, the changed order names only the new one; other members stay as they came."""
+    body = hook_call(knowledge, [CLARITHROMYCIN], [simvastatin(20)])
+    (order,) = orders_in(body)
+    concept = order.pop("medicationCodeableConcept")
+    medication = {"resourceType": "Medication", "id": "m", "code": concept}
+    if shape == "contained":
+        order |= {"contained": [medication, {"resourceType": "Organization", "id": "o"}]}
+        order |= {"medicationReference": {"reference": "#m"}}
+    elif shape == "reference":
+        body["context"]["draftOrders"]["entry"].append({"resource": medication})
+        order |= {"medicationReference": {"reference": "Medication/m"}}
+    else:
+        order |= {"medication": {"concept": concept}}
+    order |= {"vendorMember": {}, "eventHistory": []}
+    (suggestion,) = suggestions_of(answer_of(alternative, body), "update")
+    changed = suggestion["actions"][0]["resource"]
+    assert "clarithromycin" not in str(changed).lower()
+    assert "azithromycin" in str(changed)
+    assert (changed["vendorMember"], changed["eventHistory"]) == ({}, [])
+    assert [c["id"] for c in changed.get("contained", [])] == (["o"] if shape == "contained" else [])
+
+
 @pytest.mark.parametrize(
     ("ordering", "also", "why"),
     [
