@@ -1,11 +1,11 @@
-"""The command line: serve, check, fixture, lint, cohort, burden."""
+"""The command line: serve, check, fixture, lint, resolve, cohort, burden."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -57,6 +57,15 @@ def _parser() -> argparse.ArgumentParser:
     lint.add_argument("--stamp", action="store_true", help="first fill in empty checksums in the cards' history")
     lint.add_argument("--cards", type=Path, default=None, help="another folder of card files")
     lint.set_defaults(run=_lint)
+
+    resolve = commands.add_parser("resolve", help="show what a drug name is understood as")
+    resolve.add_argument(
+        "texts", metavar="TEXT", nargs="*", help="leave out to read names, one a line, from standard input"
+    )
+    resolve.add_argument("--json", action="store_true", help="print one JSON object a line")
+    resolve.add_argument("--list-ingredients", action="store_true", help="print the RxCUIs of the ingredients known")
+    resolve.add_argument("--cards", type=Path, default=None, help="another folder of card files")
+    resolve.set_defaults(run=_resolve)
     _add_burden_commands(commands)
     return parser
 
@@ -190,6 +199,34 @@ def _lint(options: argparse.Namespace) -> int:
         print(fault)
     print(f"{len(faults)} fault(s)" if faults else _in_order(options.card))
     return 1 if faults else 0
+
+
+def _resolve(options: argparse.Namespace) -> int:
+    from cds_service.resolving import as_json, as_text, known_codes, read_names
+    from cds_service.settings import read_settings
+
+    if options.list_ingredients and options.texts:
+        raise ServiceError("--list-ingredients takes no TEXT")
+    names = read_names(options.cards or read_settings(os.environ).cards)
+    if options.list_ingredients:
+        print("\n".join(known_codes(names)))
+        return 0
+    texts = map(_text, options.texts) if options.texts else _lines()
+    for found in (as_json if options.json else as_text)(texts, names):
+        sys.stdout.buffer.write(found.encode() + b"\n")
+    sys.stdout.flush()
+    return 0
+
+
+def _text(argument: str) -> str:
+    """An argument as the shell passed it; what is not UTF-8 in it is shown as such."""
+    return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _lines() -> Iterator[str]:
+    """The lines of standard input; only a line feed ends one."""
+    for line in sys.stdin.buffer:
+        yield line.decode("utf-8", "replace").removesuffix("\n").removesuffix("\r")
 
 
 def _in_order(cards: list[str]) -> str:

@@ -55,3 +55,47 @@ def test_no_rule_is_an_answer_only_where_it_may_be() -> None:
         and claims[claim]["verdict"] not in EXCUSED_VERDICTS
     ]
     assert wrong == []
+
+
+LISTED = re.findall(
+    r"^\| ((?:I|ONC|Beers)-\d+) \| (.+?) \| (.+?) \|$",
+    (cards_folder() / "coverage.md").read_text(encoding="utf-8"),
+    re.M,
+)
+INTERACTIONS = CLAIMS.with_name("interactions.csv")
+
+
+@pytest.mark.parametrize(("row", "answer"), [(row, answer) for row, _, answer in LISTED])
+def test_each_listed_row_names_cards_in_use_or_says_draft_or_why_none(
+    knowledge: Knowledge, row: str, answer: str
+) -> None:
+    """A row marked draft names a card that exists and is not used; any other names cards in use or gives a reason."""
+    status = {rule.id: rule.status for rule in knowledge.rules}
+    expected = {"draft"} if answer.startswith("draft: ") else {"active", "silent"}
+    assert [card for card in cards_in(answer) if status.get(card) not in expected] == []
+    assert cards_in(answer) or (answer.startswith("no rule: ") and row.startswith("I-"))
+
+
+def test_every_collected_interaction_is_listed_once() -> None:
+    """Each row of the fact table has its row here, and the lists of ONC and Beers are whole."""
+    rows = [row for row, _, _ in LISTED]
+    assert len(rows) == len(set(rows))
+    assert [row for row in rows if row.startswith("ONC")] == [f"ONC-{n:02d}" for n in range(1, 16)]
+    if not INTERACTIONS.is_file():
+        pytest.skip(f"the table of the interactions is not beside the project: {INTERACTIONS.name}")
+    with INTERACTIONS.open(encoding="utf-8", newline="") as file:
+        assert {row["id"] for row in csv.DictReader(file)} == {row for row in rows if row.startswith("I-")}
+
+
+def test_unverified_interactions_are_drafts_or_have_a_source_of_their_own(knowledge: Knowledge) -> None:
+    """What nobody has read in a source is not shown: its card is a draft, or cites more than general knowledge."""
+    if not INTERACTIONS.is_file():
+        pytest.skip(f"the table of the interactions is not beside the project: {INTERACTIONS.name}")
+    answers = {row: answer for row, _, answer in LISTED}
+    rules = {rule.id: rule for rule in knowledge.rules}
+    with INTERACTIONS.open(encoding="utf-8", newline="") as file:
+        unverified = [row["id"] for row in csv.DictReader(file) if row["status"] == "unverified"]
+    assert unverified
+    for row in unverified:
+        for card in cards_in(answers[row]):
+            assert rules[card].status == "draft" or rules[card].evidence, row

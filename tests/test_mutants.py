@@ -142,12 +142,6 @@ MUTANTS = (
         "a drug may be its own partner",
         "by_ingredient.setdefault(participant.ingredient, participant)",
         "by_ingredient[participant.medication.entry.key] = participant",
-        "itself_one_product",
-    ),
-    Mutant(
-        "a summary names a drug once for each finding",
-        "    return list(names)\n",
-        "    return [p.ingredient for finding in findings for p in finding.participants]\n",
         "itself_no_card",
     ),
     Mutant(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import csv
+import random
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from pathlib import Path
 
@@ -11,16 +13,12 @@ import pytest
 from cds_service.core.naming import read_name
 from cds_service.core.values import Knowledge
 
-CASES = Path(__file__).resolve().parents[2] / "shared" / "terminology" / "display_test_cases.csv"
-# Ingredients that stand twice in RxNorm under two names, or whose name in these texts is their content.
-SAME = {
-    "cholecalciferol": {"vitamin d3"},
-    "ergocalciferol": {"vitamin d"},
-    "vitamin b6": {"pyridoxine"},
-    "pyridoxine": {"vitamin b6"},
-    "thyroid (usp)": {"levothyroxine", "liothyronine"},
-    "opium": {"morphine"},
-}
+SHARED = next((p / "shared" for p in Path(__file__).resolve().parents if (p / "shared").is_dir()), Path("/nowhere"))
+CASES = SHARED / "terminology" / "display_test_cases.csv"
+PRODUCTS = SHARED / "terminology" / "rxnorm_products.csv"
+needs_cases = pytest.mark.skipif(
+    not CASES.exists(), reason="the texts with expected codes are kept outside the repository"
+)
 
 
 @pytest.mark.parametrize(
@@ -42,6 +40,16 @@ SAME = {
         ("ferrous sulfate 325 MG (iron 65 MG) Oral Tablet", ["ferrous sulfate"]),
         ("gabapentin 300 mg three times a day with food", ["gabapentin"]),
         ("insulin glargine-yfgn 100 UNT/ML Injection", ["insulin glargine"]),
+        ("adalimumab-zzzz 50 MG/ML Injection", ["adalimumab"]),
+        ("vitamin D3 1,000 UNT Oral Capsule", ["cholecalciferol"]),
+        ("vitamin D2 50 MG Oral Capsule", ["ergocalciferol"]),
+        ("pyridoxine hydrochloride 25 MG / Vitamin B6 25 MG", ["pyridoxine"]),
+        ("HCTZ 25 MG / Triamterene 37.5 MG Oral Tablet [Maxzide]", ["hydrochlorothiazide", "triamterene"]),
+        ("NaCl 9 MG/ML / K+ Chloride 2 MEQ/ML Injection", ["potassium chloride", "sodium chloride"]),
+        ("5-ASA 500 mg", ["mesalamine"]),
+        ("Maximum Strength Mylanta Gas 125 MG Chewable Tablet", ["simethicone"]),
+        ("Losartan Pot 50 MG Oral Tablet", ["losartan"]),
+        ("calcium lactate 500 MG (calcium 65 MG) Oral Tablet", ["calcium lactate"]),
     ],
 )
 def test_a_name_is_understood_in_full(knowledge: Knowledge, text: str, ingredients: list[str]) -> None:
@@ -49,6 +57,110 @@ def test_a_name_is_understood_in_full(knowledge: Knowledge, text: str, ingredien
     product = read_name(text, knowledge.vocabulary)
     assert list(product.ingredients) == ingredients
     assert product.unread == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredients"),
+    [
+        # a brand and what it holds
+        ("Maxzide (triamterene 75 MG / HCTZ 50 MG) Oral Tablet", ["hydrochlorothiazide", "triamterene"]),
+        ("Xyzzyset (acetaminophen 325 MG / codeine phosphate 30 MG) Oral Tablet", ["acetaminophen", "codeine"]),
+        ("Xyzzyset with Codeine (acetaminophen 300 MG / codeine 30 MG) Oral Tablet", ["acetaminophen", "codeine"]),
+        ("Capozide 25/25 (captopril / HCTZ) Oral Tablet", ["captopril", "hydrochlorothiazide"]),
+        (
+            "Vanacof G (chlophedianol hydrochloride 25 MG / guaiFENesin 200 MG) per 5 ML",
+            ["chlophedianol", "guaifenesin"],
+        ),
+        ("Xyzzytabs (as clindamycin HCl) 75 MG Oral Tablet", ["clindamycin"]),
+        # the same amount in other words
+        ("Zanaflex 2 MG (tizanidine hydrochloride 2.29 MG) Oral Capsule", ["tizanidine"]),
+        ("naproxen 375 MG (as naproxen sodium 413 MG) Enteric Coated Tablet", ["naproxen"]),
+        ("quetiapine (as quetiapine fumarate) 25 MG Oral Tablet", ["quetiapine"]),
+        ("amlodipine (as amilodipine besylate) 5 MG / telmisartan 40 MG Oral Tablet", ["amlodipine", "telmisartan"]),
+        ("haloperidol 5 MG per 5 ML (as haloperidol lactate) Oral Solution", ["haloperidol"]),
+        ("fosamprenavir 700 MG (amprenavir 600 MG) Oral Tablet", ["fosamprenavir"]),
+        ("potassium gluconate 570 MG (potassium ion 95 MG) Oral Tablet", ["potassium gluconate"]),
+        (
+            "calcium 500 MG (as calcium carbonate 1250 MG) / Vitamin D3 400 UNT",
+            ["calcium carbonate", "cholecalciferol"],
+        ),
+        ("calcium 500 MG Oral Tablet", ["calcium"]),
+        # words read as if there were no parentheses
+        ("baclofen 10 mg (Lioresal)", ["baclofen"]),
+        ("gabapentin 300 MG (baclofen 10 MG) Oral Tablet", ["baclofen", "gabapentin"]),
+        ("gabapentin (baclofen 10 MG)", ["baclofen", "gabapentin"]),
+        ("omega-3 acid ethyl esters (USP) 900 MG Oral Capsule", ["omega-3 acid ethyl esters (usp)"]),
+        # packs
+        ("{21 (predniSONE 5 MG Oral Tablet) } Pack", ["prednisone"]),
+        (
+            "{7 (lansoprazole 15 MG Enteric Coated Capsule) / 14 (Naproxen 500 MG Oral Tablet) } Pack [Xyzzypac]",
+            ["lansoprazole", "naproxen"],
+        ),
+        (
+            "{2 (355 ML) (Acetaminophen 21.7 MG/ML / doxylamine 0.4 MG/ML Oral Solution) / "
+            "1 (710 ML) (guaifenesin 13.3 MG/ML Oral Solution) } Pack",
+            ["acetaminophen", "doxylamine", "guaifenesin"],
+        ),
+        (
+            "{1 (30 ML) (iron 12 MG/ML Oral Solution) / 7 (Naproxen 500 MG Oral Tablet) } Pack",
+            ["iron", "naproxen"],
+        ),
+        ("((((gabapentin)))) 300 MG", ["gabapentin"]),
+        ("gabapentin) 300 MG (", ["gabapentin"]),
+    ],
+)
+def test_parentheses_are_read_by_what_they_hold(knowledge: Knowledge, text: str, ingredients: list[str]) -> None:
+    """Contents of a brand, the same amount in other words, parts of a pack, or plain words."""
+    product = read_name(text, knowledge.vocabulary)
+    assert (list(product.ingredients), product.unread) == (ingredients, ())
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredients", "unread"),
+    [
+        ("acetaminophen 325 MG Oral Tablet [Percocet]", ["acetaminophen"], "percocet"),
+        ("acetaminophen Oral Tablet [Percocet]", ["acetaminophen", "oxycodone"], "percocet"),
+        ("Percocet (acetaminophen 325 MG) Oral Tablet", ["acetaminophen"], "percocet"),
+        ("Percocet oxycodone 5 MG", ["acetaminophen", "oxycodone"], "percocet"),
+        ("Aspirin Free Xyzzy (acetaminophen 500 MG / caffeine 65 MG)", ["acetaminophen", "caffeine"], "aspirin"),
+        (
+            "Maximum Strength Mylanta Xyzzy 125 MG",
+            ["aluminum hydroxide", "magnesium hydroxide", "simethicone"],
+            "xyzzy",
+        ),
+        ("Nuflor Gold 300 MG/ML Injectable Solution", ["florfenicol"], "gold"),
+        ("Neurontin PM", ["gabapentin"], "pm"),
+        ("Xyzzyol 60 MG (iron 12 MG) Oral Tablet", [], "xyzzyol"),
+        ("gabapentin 300 MG (xyzzyol 5 MG)", ["gabapentin"], "xyzzyol"),
+        ("Xyzzyset (acetaminophen) 325 MG", ["acetaminophen"], "xyzzyset"),
+        ("Xyzzyset (acetaminophen 325 MG / xyzzyol 5 MG)", ["acetaminophen"], "xyzzyset"),
+        ("Xyzzyol 5 MG Tablet (gabapentin 300 MG)", ["gabapentin"], "xyzzyol"),
+        ("xyzzyol calcium 5 MG Oral Tablet", [], "xyzzyol"),
+        ("xyzzyol calcium 5 MG Oral Tablet", [], "calcium"),
+    ],
+)
+def test_a_brand_that_says_otherwise_is_told(
+    knowledge: Knowledge, text: str, ingredients: list[str], unread: str
+) -> None:
+    """Named ingredients decide; a brand neither adds to them nor takes from them without a word."""
+    product = read_name(text, knowledge.vocabulary)
+    assert list(product.ingredients) == ingredients
+    assert unread in product.unread
+
+
+def test_two_drugs_in_one_text_are_two_drugs(knowledge: Knowledge) -> None:
+    """A brand and another drug beside it are both read; part of what a brand holds adds nothing."""
+    assert list(read_name("Neurontin and baclofen", knowledge.vocabulary).ingredients) == ["baclofen", "gabapentin"]
+    product = read_name("Percocet (oxycodone)", knowledge.vocabulary)
+    assert (list(product.ingredients), product.unread) == (["acetaminophen", "oxycodone"], ())
+
+
+@pytest.mark.parametrize("text", ["MS 15 MG Oral Capsule", "AZT 300 MG Oral Tablet", "CPZ 25 mg", "PTX 5 mg"])
+def test_an_abbreviation_of_two_drugs_is_not_read(knowledge: Knowledge, text: str) -> None:
+    """What can be two drugs has to be asked about."""
+    product = read_name(text, knowledge.vocabulary)
+    assert product.ingredients == ()
+    assert product.unread
 
 
 @pytest.mark.parametrize(
@@ -93,8 +205,8 @@ def test_there_is_no_fuzzy_matching(knowledge: Knowledge) -> None:
 
 
 def test_the_rest_of_a_long_text_counts_as_unread(knowledge: Knowledge) -> None:
-    """Text beyond 500 characters is not looked at, and that is said."""
-    product = read_name("gabapentin 300 MG " + "daily " * 100 + "oxycodone", knowledge.vocabulary)
+    """Text beyond 2,000 characters is not looked at, and that is said."""
+    product = read_name("gabapentin 300 MG " + "daily " * 400 + "oxycodone", knowledge.vocabulary)
     assert list(product.ingredients) == ["gabapentin"]
     assert product.unread
 
@@ -137,29 +249,64 @@ def test_every_product_of_the_dictionary_is_understood_in_full(knowledge: Knowle
     assert not half
 
 
-def test_every_ingredient_is_understood_by_its_own_name(knowledge: Knowledge) -> None:
-    """Each name of the dictionary reads as itself."""
-    for name in knowledge.ingredients:
-        product = read_name(name, knowledge.vocabulary)
-        assert (list(product.ingredients), product.unread) == ([name], ())
+def test_every_name_is_understood_as_what_it_stands_for(knowledge: Knowledge) -> None:
+    """Each name, synonym, salt and brand reads as its ingredients; what is a salt as well needs a strength."""
+    vocabulary = knowledge.vocabulary
+    for name, drugs in vocabulary.names.items():
+        product = read_name(f"{name} 5 MG" if name in vocabulary.salts else name, vocabulary)
+        assert (product.ingredients, product.unread) == (tuple(sorted(drugs)), ()), name
 
 
-@pytest.mark.skipif(not CASES.exists(), reason="the display texts are kept outside the repository")
-def test_no_display_text_is_silently_understood_in_part(knowledge: Knowledge) -> None:
-    """Of the display texts whose ingredients are all known, none loses one without saying `unread`."""
-    known = {ingredient.rxnorm: name for name, ingredient in knowledge.ingredients.items()}
-    read, lost = 0, []
+def resolved(text: str, knowledge: Knowledge) -> tuple[set[str], bool]:
+    """(names at ingredient level, whether every word was read)."""
+    product = read_name(text, knowledge.vocabulary)
+    return {knowledge.ingredients[n].form_of or n for n in product.ingredients}, not product.unread
+
+
+def expected(codes: list[str], found: set[str], by_code: Mapping[str, str]) -> set[str]:
+    """The names of the codes; where a text says only "vitamin d", RxNorm may have either kind of it."""
+    names = {by_code.get(code, code) for code in codes}
+    kinds = {"cholecalciferol", "ergocalciferol"}
+    return names - kinds | {"vitamin d"} if "vitamin d" in found and names & kinds else names
+
+
+def measured(rows: Iterable[tuple[str, list[str]]], knowledge: Knowledge) -> tuple[float, float, list[str]]:
+    """(share read exactly, the same of texts whose ingredients are all known, texts read wrongly without a word)."""
+    by_code = {c: drugs[0] for (s, c), drugs in knowledge.vocabulary.codes.items() if s == "rxnorm" and len(drugs) == 1}
+    total = exact = known = 0
+    wrong = []
+    for text, codes in rows:
+        found, complete = resolved(text, knowledge)
+        right = found == expected(codes, found, by_code)
+        total += 1
+        exact += right and complete
+        known += all(code in by_code for code in codes)
+        if found and complete and not right:
+            wrong.append(text)
+    return exact / total, exact / known, wrong
+
+
+@needs_cases
+def test_display_texts_resolve_exactly_or_say_that_they_do_not(knowledge: Knowledge) -> None:
+    """Of 5,000 display texts 85 % resolve, 98 % of those whose ingredients are known, and none wrongly in silence."""
     with CASES.open(encoding="utf-8") as lines:
-        for row in csv.DictReader(lines):
-            codes = row["expected_ingredient_rxcuis"].split("|")
-            if not all(code in known for code in codes):
-                continue
-            product = read_name(row["display_text"], knowledge.vocabulary)
-            found = {name: knowledge.ingredients[name].form_of for name in product.ingredients}
-            names = {*found, *found.values()}
-            expected = {known[code] for code in codes}
-            read += bool(found) and not product.unread
-            if not product.unread and any(n not in names and not SAME.get(n, {n}) <= names for n in expected):
-                lost.append((row["display_text"], expected, names))
-    assert not lost
-    assert read > 2000
+        rows = [(r["display_text"], r["expected_ingredient_rxcuis"].split("|")) for r in csv.DictReader(lines)]
+    of_all, of_known, wrong = measured(rows, knowledge)
+    assert wrong == []
+    assert of_all >= 0.85
+    assert of_known >= 0.98
+
+
+@needs_cases
+def test_product_names_resolve_exactly_or_say_that_they_do_not(knowledge: Knowledge) -> None:
+    """Of 3,000 RxNorm product names, drawn anew by no one's choice, 98 % resolve and none wrongly in silence."""
+    with PRODUCTS.open(encoding="utf-8") as lines:
+        rows = [
+            (row["name"], row["ingredient_rxcuis"].split("|"))
+            for row in csv.DictReader(lines)
+            if row["tty"] in ("SCD", "SBD") and row["resolved"] == "full"
+        ]
+    known = [row for row in rows if all(("rxnorm", code) in knowledge.vocabulary.codes for code in row[1])]
+    of_all, _, wrong = measured(random.Random(1).sample(known, 3000), knowledge)
+    assert wrong == []
+    assert of_all >= 0.98

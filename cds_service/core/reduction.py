@@ -24,32 +24,37 @@ from cds_service.core.wording import amount
 def plan_corrections(
     findings: tuple[Finding, ...], medications: tuple[Medication, ...], knowledge: Knowledge
 ) -> dict[str, Regimen]:
-    """The dose each order would be reduced to, for the orders where a card offers that: the lowest of all limits.
+    """The dose each order would be reduced to, for the orders where a card offers that.
 
-    None where a reduced dose would still be above another limit of this session.
     Not for running therapy that must be tapered: a cut to the limit in one step is what the advice warns of.
+    Where several limits hold for one order, only a dose within all of them is offered.
     """
     planned: dict[str, Regimen] = {}
-    limits: dict[str, list[DoseFinding]] = {}
+    lowest = _lowest_limits(findings, medications, knowledge)
     for finding in findings:
-        medication = _only_order(finding, medications, knowledge) if finding.dose is not None else None
-        if medication is None or finding.dose is None:
+        entry = next((p for n in finding.suggestions if (p := knowledge.suggestions[n]).kind == "reduce-dose"), None)
+        if finding.dose is None or entry is None:
             continue
-        limits.setdefault(medication.entry.key, []).append(finding.dose)
-        regimen = _regimen_for(finding, medication, medications, knowledge)
-        lowest = planned.get(medication.entry.key)
-        if regimen is not None and (lowest is None or regimen.mg_per_day < lowest.mg_per_day):
+        medication = _only_order(finding, medications, knowledge)
+        if medication is not None and continues_therapy(medication, entry, medications):
+            continue
+        regimen = _highest_regimen(medication, finding.dose) if medication else None
+        if medication is not None and regimen is not None and regimen.mg_per_day <= lowest[medication.entry.key]:
             planned[medication.entry.key] = regimen
-    return {key: r for key, r in planned.items() if all(r.mg_per_day <= dose.limit for dose in limits[key])}
+    return planned
 
 
-def _regimen_for(
-    finding: Finding, medication: Medication, medications: tuple[Medication, ...], knowledge: Knowledge
-) -> Regimen | None:
-    entry = next((p for n in finding.suggestions if (p := knowledge.suggestions[n]).kind == "reduce-dose"), None)
-    if finding.dose is None or entry is None or continues_therapy(medication, entry, medications):
-        return None
-    return _highest_regimen(medication, finding.dose)
+def _lowest_limits(
+    findings: tuple[Finding, ...], medications: tuple[Medication, ...], knowledge: Knowledge
+) -> dict[str, Decimal]:
+    """The lowest limit found for each order: what one rule allows may still be too much for another."""
+    limits: dict[str, Decimal] = {}
+    for finding in findings:
+        medication = _only_order(finding, medications, knowledge) if finding.dose else None
+        if finding.dose is not None and medication is not None:
+            key = medication.entry.key
+            limits[key] = min(limits.get(key, finding.dose.limit), finding.dose.limit)
+    return limits
 
 
 def reduce_dose(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cds_service.core.products import goes_on_with
 from cds_service.core.values import DailyDose, Medication, Participant
 
 DosesOf = Callable[[Medication], Mapping[str, DailyDose]]
@@ -48,12 +49,12 @@ def is_order_of(medication: Medication, name: str, route: str) -> bool:
 
 def _going_on(name: str, route: str, medications: tuple[Medication, ...], doses: DosesOf) -> Decimal:
     """What is taken already in products that no order of the session goes on with."""
-    ordered = {m.kind_of_product for m in medications if m.role == "ordering"}
+    orders = [m for m in medications if m.role == "ordering"]
     most: dict[tuple[object, ...], Decimal] = {}
     for medication in medications:
-        kind = medication.kind_of_product
         is_taken = medication.role == "taking" and medication.route == route and name in medication.ingredients
-        if is_taken and kind not in ordered:
+        if is_taken and not any(goes_on_with(order, medication) for order in orders):
+            kind = medication.kind_of_product
             most[kind] = max(most.get(kind, _NOTHING), _stated(medication, name, doses)[0])
     return sum(most.values(), _NOTHING)
 

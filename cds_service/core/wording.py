@@ -85,7 +85,7 @@ def _filled_summary(lead: Finding, names: list[str], count: int, facts: list[str
 def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "") -> str:
     """Fill the placeholders of a card file: {drugs}, {products}, slots, {score}, {dose}, {limit}, {kidney}, {band}."""
     words = {p.slot: p.ingredient for p in finding.participants}
-    words["drugs"] = drugs or " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
+    words["drugs"] = drugs or " + ".join(_names(finding))
     words["products"] = " and ".join(dict.fromkeys(" / ".join(p.medication.ingredients) for p in finding.participants))
     scale = finding.rule.slots[0].scale
     if scale is not None:
@@ -97,6 +97,12 @@ def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "")
         words["kidney"] = dose.fact.short if dose.fact else knowledge.wording["no_kidney"]
         words["band"] = dose.band.label
     return template.format(**words)
+
+
+def _names(finding: Finding) -> list[str]:
+    """The drugs of a finding; one that stands in two products is named once."""
+    names = [p.ingredient for p in finding.participants]
+    return names[:1] if finding.rule.slots[0].twice else names
 
 
 def counted(count: int, noun: str, knowledge: Knowledge) -> str:
@@ -206,7 +212,7 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
 def _others(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
     lines = []
     for finding in findings[:_MOST_NAMED]:
-        drugs = " + ".join(dict.fromkeys(p.ingredient for p in finding.participants))
+        drugs = " + ".join(_names(finding))
         subject, colon, rest = finding.rule.title.partition(": ")
         what = rest if colon and "(" not in subject else finding.rule.title
         lines.append(f"{drugs}: {what} ({finding.severity}; {finding.rule.id} v{finding.rule.version})")

@@ -2,53 +2,177 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from cds_service.core.naming import tokens_of
 from cds_service.core.values import Group, Ingredient, Scale, Vocabulary
 from cds_service.errors import Fault
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.schema import check
+from cds_service.knowledge.tables import Column, Row, Table, read_table
 
-_NOT_NOISE = ("salts", "plain_instruction", "weekly", "daily")
-Names = dict[str, tuple[str, ...]]
+# Lists of words.yaml that are more than words to pass over.
+_NOT_NOISE = ("salts", "plain_instruction", "elements", "brand_words", "weekly", "daily")
+_CODE, _CODE_IN_WORDS = "[1-9][0-9]{0,7}", "an RxNorm code (up to 8 digits)"
+_NAME, _NAME_IN_WORDS = "[^;=]{2,}", "one name of two letters or more"
+_PAIR_IN_WORDS = "a name with its RxNorm code, as in name=12345"
+_INGREDIENTS = {
+    "name": Column(True, _NAME, _NAME_IN_WORDS),
+    "rxnorm": Column(True, _CODE, _CODE_IN_WORDS),
+    "form_of": Column(),
+    "atc": Column(False, "[A-Z][0-9]{2}[A-Z]{2}[0-9]{2}", "an ATC code such as N02BE01"),
+    "snomed": Column(False, "[1-9][0-9]{5,17}", "a SNOMED CT code (6 to 18 digits)"),
+    "synonyms": Column(False, _NAME, _NAME_IN_WORDS),
+    "salts": Column(False, f"{_NAME}={_CODE}", _PAIR_IN_WORDS),
+    "brands": Column(False, f"{_NAME}(?:={_CODE})?", f"{_PAIR_IN_WORDS}, or a name"),
+}
+_COMBINATIONS = {
+    "brand": Column(True, _NAME, _NAME_IN_WORDS),
+    "rxnorm": Column(False, _CODE, _CODE_IN_WORDS),
+    "ingredients": Column(True, _NAME, "the name of an ingredient"),
+}
+_PRODUCTS = {"rxnorm": Column(True, _CODE, _CODE_IN_WORDS), "name": Column(True)}
 
 
 @dataclass(slots=True)
 class Dictionary:
-    """What the drug files hold, while it is being put together."""
+    """What the drug files hold, while it is being put together. `names` and `brands` have cut names as keys."""
 
     ingredients: dict[str, Ingredient] = field(default_factory=dict)
     groups: dict[str, Group] = field(default_factory=dict)
+    names: dict[str, tuple[str, ...]] = field(default_factory=dict)
     scales: dict[str, Scale] = field(default_factory=dict)
-    names: Names = field(default_factory=dict)
     brands: dict[str, str] = field(default_factory=dict)
     codes: dict[tuple[str, str], tuple[str, ...]] = field(default_factory=dict)
     products: dict[str, str] = field(default_factory=dict)
+    lines: dict[str, Row] = field(default_factory=dict)
 
 
 def read_dictionary(folder: Path, faults: list[Fault]) -> tuple[Dictionary, Vocabulary]:
     """Read every drug file; faults are added to `faults`."""
     found = Dictionary()
-    for name, content in _files(folder / "ingredients", "ingredients", faults):
-        for key, entry in content.items():
-            _add_ingredient(found, key, entry, name, faults)
+    for row in _tables(folder / "ingredients", _INGREDIENTS, faults):
+        _add_ingredient(found, row, faults)
     _check_forms_of(found, faults)
-    _add_combinations(found, folder, faults)
-    for name, content in _files(folder / "products", "products", faults):
-        for code, text in content.items():
-            if str(code) in found.products or ("rxnorm", str(code)) in found.codes:
-                faults.append(Fault(name, str(code), "this RxNorm code stands twice in the dictionary"))
-            found.products[str(code)] = text
+    for row in _table(folder / "combination-brands.csv", _COMBINATIONS, faults):
+        _add_combination(found, row, faults)
+    for row in _tables(folder / "products", _PRODUCTS, faults):
+        _add_product(found, row, faults)
     found.groups = _groups(folder, found, faults)
     found.scales = _scales(folder, found, faults)
     return found, _vocabulary(found, folder, faults)
 
 
-def _files(folder: Path, definition: str, faults: list[Fault]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _tables(folder: Path, columns: dict[str, Column], faults: list[Fault]) -> Iterator[Row]:
+    paths = sorted(folder.glob("*.csv"))
+    if not paths:
+        faults.append(Fault(f"cards/drugs/{folder.name}", "", "holds no CSV file"))
+    for path in paths:
+        yield from _table(path, columns, faults)
+
+
+def _table(path: Path, columns: dict[str, Column], faults: list[Fault]) -> Table:
+    inside = path.name if path.parent.name == "drugs" else f"{path.parent.name}/{path.name}"
+    return read_table(path, f"cards/drugs/{inside}", columns, faults)
+
+
+# --- Names and codes -------------------------------------------------------------------------------------
+
+
+def _add_ingredient(found: Dictionary, row: Row, faults: list[Fault]) -> None:
+    key = row.cells["name"]
+    if key in found.ingredients:
+        faults.append(row.fault("name", f'"{key}" stands in {_place(found.lines[key])} already'))
+        return
+    salts, brands, codes = row.pairs("salts"), row.pairs("brands"), row.entries("rxnorm")
+    found.lines[key] = row
+    found.ingredients[key] = Ingredient(key, codes[0], row.cells["form_of"], tuple(codes[1:]))
+    claim = _Claims(found, row, (key,), faults)
+    claim.names("name", [key])
+    claim.names("synonyms", row.entries("synonyms"))
+    claim.names("salts", [name for name, _ in salts])
+    claim.names("brands", [name for name, _ in brands], are_brands=True)
+    for column in ("rxnorm", "atc", "snomed"):
+        claim.codes(column, column, row.entries(column))
+    for column, pairs in (("salts", salts), ("brands", brands)):
+        claim.codes(column, "rxnorm", [code for _, code in pairs if code])
+
+
+def _add_combination(found: Dictionary, row: Row, faults: list[Fault]) -> None:
+    brand, members = row.cells["brand"], row.entries("ingredients")
+    unknown = [name for name in members if name not in found.ingredients]
+    if unknown:
+        faults.append(row.fault("ingredients", f"{', '.join(unknown)} is no ingredient of the dictionary"))
+        return
+    if len(set(members)) < 2:
+        faults.append(row.fault("ingredients", "names fewer than two drugs; such a brand stands in ingredients/"))
+        return
+    if brand in found.lines:
+        faults.append(row.fault("brand", f'"{brand}" stands in {_place(found.lines[brand])} already'))
+    found.lines.setdefault(brand, row)
+    claim = _Claims(found, row, tuple(sorted(members)), faults)
+    claim.names("brand", [brand], are_brands=True)
+    claim.codes("rxnorm", "rxnorm", row.entries("rxnorm"))
+
+
+def _add_product(found: Dictionary, row: Row, faults: list[Fault]) -> None:
+    for code in row.entries("rxnorm"):
+        if code in found.products or ("rxnorm", code) in found.codes:
+            faults.append(row.fault("rxnorm", f"{code} stands twice in the dictionary"))
+        found.products[code] = row.cells["name"]
+
+
+def _place(row: Row) -> str:
+    return f"{row.file}, line {row.line},"
+
+
+@dataclass(frozen=True, slots=True)
+class _Claims:
+    """Enters the names and codes of one line for its drugs, unless they stand for other drugs already."""
+
+    found: Dictionary
+    row: Row
+    drugs: tuple[str, ...]
+    faults: list[Fault]
+
+    def names(self, column: str, names: list[str], are_brands: bool = False) -> None:
+        """Enter names as the reader of drug names cuts them."""
+        for name in names:
+            cut = _cut(name)
+            known = self.found.names.setdefault(cut, self.drugs)
+            if known is not self.drugs and known != self.drugs:
+                self.faults.append(self.row.fault(column, f'"{name}" stands for {" / ".join(known)} already'))
+            if are_brands:
+                self.found.brands[cut] = name
+
+    def codes(self, column: str, system: str, codes: list[str]) -> None:
+        """Enter codes of one code system."""
+        for code in codes:
+            known = self.found.codes.setdefault((system, code), self.drugs)
+            if known is not self.drugs and known != self.drugs:
+                what = f"{system} code {code} stands for {' / '.join(known)} already"
+                self.faults.append(self.row.fault(column, what))
+
+
+def _cut(name: str) -> str:
+    return " ".join(tokens_of(name))
+
+
+def _check_forms_of(found: Dictionary, faults: list[Fault]) -> None:
+    for key, ingredient in found.ingredients.items():
+        base = found.ingredients.get(ingredient.form_of)
+        if ingredient.form_of and (base is None or base.form_of):
+            what = "is no ingredient" if base is None else "is a form of another one itself"
+            faults.append(found.lines[key].fault("form_of", f'"{ingredient.form_of}" {what}'))
+
+
+# --- Groups ----------------------------------------------------------------------------------------------
+
+
+def _yaml_files(folder: Path, definition: str, faults: list[Fault]) -> Iterator[tuple[str, dict[str, Any]]]:
     for path in sorted(folder.glob("*.yaml")):
         name = f"cards/drugs/{folder.name}/{path.name}"
         content = _checked(path, name, definition, faults)
@@ -66,64 +190,10 @@ def _checked(path: Path, name: str, definition: str, faults: list[Fault]) -> dic
     return {} if wrong else content
 
 
-def _add_ingredient(found: Dictionary, key: str, entry: dict[str, Any], name: str, faults: list[Fault]) -> None:
-    found.ingredients[key] = Ingredient(key, entry["rxnorm"], entry.get("form_of", ""))
-    brands = entry.get("brands", {})
-    salts = entry.get("salts", {})
-    for text in (key, *entry.get("synonyms", ()), *salts.values(), *brands):
-        _claim(found.names, _lowered(text), (key,), Fault(name, key, f'the name "{text}"'), faults)
-    codes = [("rxnorm", code) for code in (entry["rxnorm"], *salts, *filter(None, brands.values()))]
-    codes += [(system, code) for system in ("atc", "snomed") for code in entry.get(system, ())]
-    for system, code in codes:
-        _claim(found.codes, (system, code), (key,), Fault(name, key, f"{system} code {code}"), faults)
-    found.brands.update({_lowered(brand): brand for brand in brands})
-
-
-def _lowered(text: str) -> str:
-    return " ".join(text.lower().split())
-
-
-_Key = TypeVar("_Key")
-
-
-def _claim(
-    table: dict[_Key, tuple[str, ...]], key: _Key, drugs: tuple[str, ...], what: Fault, faults: list[Fault]
-) -> None:
-    """Enter a name or code for its drugs, unless it stands for others already."""
-    known = table.setdefault(key, drugs)
-    if known != drugs:
-        faults.append(Fault(what.file, what.path, f"{what.message} stands for {' / '.join(known)} already"))
-
-
-def _check_forms_of(found: Dictionary, faults: list[Fault]) -> None:
-    for key, ingredient in found.ingredients.items():
-        if ingredient.form_of and ingredient.form_of not in found.ingredients:
-            faults.append(Fault("cards/drugs/ingredients", key, f'form_of "{ingredient.form_of}" is no ingredient'))
-
-
-def _add_combinations(found: Dictionary, folder: Path, faults: list[Fault]) -> None:
-    name = "cards/drugs/combination-brands.yaml"
-    content = _checked(folder / "combination-brands.yaml", name, "combinations", faults)
-    for brand, entry in content.items():
-        unknown = [n for n in entry["ingredients"] if n not in found.ingredients]
-        if unknown:
-            faults.append(Fault(name, brand, f"{', '.join(unknown)} is no ingredient of the dictionary"))
-            continue
-        drugs = tuple(sorted(entry["ingredients"]))
-        _claim(found.names, _lowered(brand), drugs, Fault(name, brand, "the name"), faults)
-        found.brands[_lowered(brand)] = brand
-        if entry.get("code"):
-            what = Fault(name, brand, f"rxnorm code {entry['code']}")
-            _claim(found.codes, ("rxnorm", entry["code"]), drugs, what, faults)
-
-
-# --- Groups --------------------------------------------------------------------------------------------
-
-
 def _groups(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Group]:
     files: dict[str, str] = {}
     content: dict[str, Any] = {}
-    for file, part in _files(folder / "groups", "groups", faults):
+    for file, part in _yaml_files(folder / "groups", "groups", faults):
         for group_id in part.keys() & content.keys():
             faults.append(Fault(file, group_id, f"stands in {files[group_id]} already"))
         content.update(part)
@@ -163,7 +233,7 @@ def _members(
 
 def _scales(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Scale]:
     scales = {}
-    for name, content in _files(folder / "scores", "scores", faults):
+    for name, content in _yaml_files(folder / "scores", "scores", faults):
         for drug in content["scores"]:
             if drug not in found.ingredients:
                 faults.append(Fault(name, f"scores.{drug}", "is no ingredient of the dictionary"))
@@ -172,27 +242,29 @@ def _scales(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, S
     return scales
 
 
-# --- Vocabulary ----------------------------------------------------------------------------------------
+# --- Vocabulary ------------------------------------------------------------------------------------------
 
 
 def _vocabulary(found: Dictionary, folder: Path, faults: list[Fault]) -> Vocabulary:
     forms = _checked(folder / "dose-forms.yaml", "cards/drugs/dose-forms.yaml", "dose_forms", faults)
     routes = _checked(folder / "routes.yaml", "cards/drugs/routes.yaml", "routes", faults)
     words = _checked(folder / "words.yaml", "cards/drugs/words.yaml", "words", faults)
-    first: dict[str, int] = {}
-    for name in found.names:
-        tokens = tokens_of(name)
-        if tokens:
-            first[tokens[0]] = max(first.get(tokens[0], 0), len(tokens))
     all_forms = {**forms.get("words", {}), **forms.get("forms", {})}
+    by_form = {_cut(name): (entry["route"], entry.get("unit", "")) for name, entry in all_forms.items()}
+    noise = frozenset(w for name, group in words.items() if name not in _NOT_NOISE for w in group)
+    _check_plain_words(found, noise | by_form.keys(), faults)
     return Vocabulary(
-        names={" ".join(tokens_of(name)): drugs for name, drugs in found.names.items()},
-        first_words=first,
-        brands={" ".join(tokens_of(name)): brand for name, brand in found.brands.items()},
+        names=found.names,
+        first_words=_longest_by_first_word(found.names),
+        brands=found.brands,
         codes=found.codes,
         products=found.products,
-        forms={" ".join(tokens_of(k)): (e["route"], e.get("unit", "")) for k, e in all_forms.items()},
-        noise=frozenset(w for name, group in words.items() if name not in _NOT_NOISE for w in group),
+        forms=by_form,
+        first_of_forms=_longest_by_first_word(name for name in by_form if " " in name),
+        biologicals=_biologicals(found),
+        elements=frozenset(words.get("elements", ())),
+        brand_words=frozenset(words.get("brand_words", ())),
+        noise=noise,
         salts=frozenset(words.get("salts", ())),
         plain_instruction=frozenset(words.get("plain_instruction", ())),
         units=frozenset(words.get("units", ())),
@@ -201,3 +273,28 @@ def _vocabulary(found: Dictionary, folder: Path, faults: list[Fault]) -> Vocabul
         routes={code: entry["route"] for code, entry in routes.get("codes", {}).items()},
         route_words=dict(routes.get("words", {})),
     )
+
+
+def _longest_by_first_word(names: Iterable[str]) -> dict[str, int]:
+    longest: dict[str, int] = {}
+    for name in names:
+        first, _, rest = name.partition(" ")
+        longest[first] = max(longest.get(first, 0), 1 + rest.count(" ") + bool(rest))
+    return longest
+
+
+def _biologicals(found: Dictionary) -> frozenset[str]:
+    """The last word of each substance of which a salt is that substance with a hyphen and four letters."""
+    stems = {
+        name[:-5]
+        for name, drugs in found.names.items()
+        if name[-5:-4] == "-" and name[-4:].isalpha() and found.names.get(name[:-5]) == drugs
+    }
+    return frozenset(stem.rpartition(" ")[2] for stem in stems)
+
+
+def _check_plain_words(found: Dictionary, plain: frozenset[str], faults: list[Fault]) -> None:
+    """A drug that is called like a plain word would be read out of instructions."""
+    for name in sorted(plain & found.names.keys()):
+        drugs = " / ".join(found.names[name])
+        faults.append(Fault("cards/drugs", name, f"is a plain word of words.yaml and a name of {drugs}"))

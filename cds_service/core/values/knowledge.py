@@ -10,11 +10,15 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Ingredient:
-    """A drug of the dictionary. `name` is its key and how cards write it."""
+    """A drug of the dictionary. `name` is its key and how cards write it.
+
+    `other_rxnorm`: further codes, where RxNorm has one ingredient under two names.
+    """
 
     name: str
     rxnorm: str
     form_of: str = ""
+    other_rxnorm: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +65,10 @@ class Group:
 class Vocabulary:
     """Everything needed to read the name of a drug; built from `cards/drugs/`.
 
+    `first_words`, `first_of_forms`: the first word of names, and of dose forms of several words -> the words of the
+    longest of them.
+    `biologicals`: last words of names that take a four-letter suffix; `elements`: what salts are measured in;
+    `brand_words`: words that make another product of the brand they follow.
     `weekly` and `daily` are phrases that say in free text how often a drug is taken.
     """
 
@@ -70,6 +78,10 @@ class Vocabulary:
     codes: Mapping[tuple[str, str], tuple[str, ...]]
     products: Mapping[str, str]
     forms: Mapping[str, tuple[str, str]]
+    first_of_forms: Mapping[str, int]
+    biologicals: frozenset[str]
+    elements: frozenset[str]
+    brand_words: frozenset[str]
     noise: frozenset[str]
     salts: frozenset[str]
     plain_instruction: frozenset[str]
