@@ -60,6 +60,7 @@ def _lowest_limits(
 def reduce_dose(
     entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], __: str, plan: Plan
 ) -> list[Suggestion]:
+    """The order with the dose that `plan_corrections` worked out; none where it found none."""
     medication = _only_order(finding, plan.medications, plan.knowledge)
     regimen = plan.corrected.get(medication.entry.key) if medication else None
     if medication is None or regimen is None:
