@@ -199,6 +199,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
         (["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], [], True),
         (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
         (["acetaminophen 325 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
+        (["acetaminophen"], ["acetaminophen 650 MG Extended Release Oral Tablet"], False),
+        (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 650 MG Extended Release Oral Tablet"], True),
         (["acetaminophen 500 MG Oral Tablet"], [], False),
         (["Percocet 5/325"], [], False),
         (["amoxicillin 500 MG Oral Capsule"], ["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], False),
@@ -273,6 +275,23 @@ def test_a_lower_order_is_judged_and_not_the_dose_it_follows(capped: FlaskClient
     """With the statin ordered anew within the cap, the higher dose of the chart is over."""
     lines = [simvastatin(20), "amlodipine 5 MG Oral Tablet"]
     assert own_cards(capped, knowledge, lines, [simvastatin(40)]) == []
+
+
+@pytest.mark.parametrize(
+    ("strength", "pieces", "offered"),
+    [(20, 4, "20 mg/day"), (40, 2, "")],
+    ids=["makes up the cap", "too strong for it"],
+)
+def test_of_two_limits_the_lower_decides_what_is_offered(
+    client: FlaskClient, knowledge: Knowledge, strength: int, pieces: int, offered: str
+) -> None:
+    """Simvastatin beside amlodipine: the general limit would allow 40 mg, the cap 20."""
+    line = {"drug": f"simvastatin {strength} MG Oral Tablet", "dose": f"{pieces} tablets", "times_a_day": 1}
+    answer = answer_of(client, hook_call(knowledge, [line], ["amlodipine 5 MG Oral Tablet"]))
+    assert "above the 40 mg/day" in answer["cards"][0]["summary"] + answer["cards"][0]["detail"]
+    labels = {suggestion["label"] for suggestion in suggestions_of(answer, "update")}
+    assert all(offered in label for label in labels)
+    assert bool(labels) == bool(offered)
 
 
 # --- Alternatives ---------------------------------------------------------------------------------------

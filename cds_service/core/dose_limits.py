@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 
 from cds_service.core.judging import Situation
+from cds_service.core.products import goes_on_with
 from cds_service.core.values import DoseBand, DoseFinding, DoseLimit, Fact, Finding, Medication, Participant
 
 
@@ -96,11 +97,11 @@ def _total(finding: Finding, situation: Situation) -> tuple[Decimal, str, Decima
 
 def _going_on(name: str, routes: set[str], situation: Situation) -> Decimal:
     """What is taken already in products that no order of the session goes on with."""
-    ordered = {m.kind_of_product for m in situation.medications if m.role == "ordering"}
+    orders = [m for m in situation.medications if m.role == "ordering"]
     taken = [m for m in situation.medications if m.role == "taking" and m.route in routes and name in m.ingredients]
     most: dict[tuple[object, ...], Decimal] = {}
     for medication in taken:
-        if medication.kind_of_product not in ordered:
+        if not any(goes_on_with(order, medication) for order in orders):
             kind = medication.kind_of_product
             most[kind] = max(most.get(kind, Decimal(0)), _one(medication, name)[0])
     return sum(most.values(), Decimal(0))
