@@ -26,10 +26,10 @@ def match_rules(
         for name in medication.ingredients:
             present.setdefault(name, []).append(medication)
     for rule in _candidates(medications, knowledge):
-        if any(slot.members.isdisjoint(present) for slot in rule.slots):
-            continue
-        for participants in _matches(rule, present, medications, today):
-            yield rule, participants
+        named = [slot.members.intersection(present) for slot in rule.slots]
+        if all(named):
+            for participants in _matches(rule, named, present, medications, today):
+                yield rule, participants
 
 
 def _candidates(medications: tuple[Medication, ...], knowledge: Knowledge) -> list[Rule]:
@@ -42,9 +42,18 @@ def _candidates(medications: tuple[Medication, ...], knowledge: Knowledge) -> li
 
 
 def _matches(
-    rule: Rule, present: Present, medications: tuple[Medication, ...], today: date
+    rule: Rule, named: list[frozenset[str]], present: Present, medications: tuple[Medication, ...], today: date
 ) -> Iterator[tuple[Participant, ...]]:
-    fillings = [list(_fillings(slot, present, medications, today)) for slot in rule.slots]
+    """`named` are the ingredients of each slot that are there."""
+    fillings = [
+        [
+            Participant(slot.id, medication, name)
+            for name in sorted(names)
+            for medication in present[name]
+            if _fits(slot, name, medication, medications, today)
+        ]
+        for slot, names in zip(rule.slots, named, strict=True)
+    ]
     if len(rule.slots) == 1 and (rule.slots[0].at_least > 1 or rule.slots[0].scale):
         yield from _counted(rule.slots[0], fillings[0])
         return
@@ -57,17 +66,16 @@ def _matches(
             yield participants
 
 
-def _fillings(slot: Slot, present: Present, medications: tuple[Medication, ...], today: date) -> Iterator[Participant]:
-    for name in sorted(slot.members.intersection(present)):
-        for medication in present[name]:
-            alone = not slot.not_in_product_with.intersection(n for n in medication.ingredients if n != name)
-            if alone and _fits(slot, medication, medications, today):
-                yield Participant(slot.id, medication, name)
-
-
-def _fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...], today: date) -> bool:
-    if not _role_fits(slot, medication, medications, today) or medication.route not in slot.routes:
+def _fits(slot: Slot, name: str, medication: Medication, medications: tuple[Medication, ...], today: date) -> bool:
+    if medication.route not in slot.routes or not _role_fits(slot, medication, medications, today):
         return False
+    if slot.not_in_product_with and any(n in slot.not_in_product_with for n in medication.ingredients if n != name):
+        return False
+    any_product = not (slot.only_brands or slot.except_brands or slot.forms or slot.except_forms)
+    return any_product or _product_fits(slot, medication)
+
+
+def _product_fits(slot: Slot, medication: Medication) -> bool:
     brand = medication.product.brand.lower() if medication.product else ""
     if brand in slot.except_brands or (slot.only_brands and brand not in slot.only_brands):
         return False

@@ -102,6 +102,7 @@ def _read(entry: MedicationEntry, knowledge: Knowledge, today: date) -> Medicati
         role = "stopped"
     times, stated = _times(entry)
     per_day = _count_per_day(entry)
+    by_the_week = product is not None and not knowledge.by_the_week.isdisjoint(product.ingredients)
     return Medication(
         entry=entry,
         role=role,
@@ -112,8 +113,8 @@ def _read(entry: MedicationEntry, knowledge: Knowledge, today: date) -> Medicati
         disagrees=disagrees,
         route=route_of(entry, product, knowledge),
         daily=daily_doses(entry.dosages, product),
-        weekly=weekly_doses(entry.dosages, product),
-        days_a_week=days_a_week(entry.dosages, knowledge.vocabulary),
+        weekly=weekly_doses(entry.dosages, product) if by_the_week else {},
+        days_a_week=days_a_week(entry.dosages, knowledge.vocabulary) if by_the_week else None,
         doses_per_day=per_day,
         times=times,
         times_stated=stated,

@@ -81,6 +81,7 @@ def _load(folder: Path) -> Knowledge:
         condition_index=supports.condition_index(shelf.conditions),
         rules=rules,
         rules_by_ingredient=_index(rules),
+        by_the_week=_by_the_week(rules),
         suggestions=shelf.suggestions,
         topics=topics,
         notices=notices,
@@ -165,20 +166,28 @@ def facts_read(rules: tuple[Rule, ...]) -> set[str]:
     for rule in rules:
         if rule.status not in ("active", "silent"):
             continue
-        tests = [
-            *rule.when,
-            *(t for v in rule.variants for t in v.when),
-            *(t for m in rule.modifiers for t in m.when),
-        ]
-        names |= {name for test in tests for name in _facts_of(test)}
+        names |= {test.subject for test in _tests_of(rule) if test.kind in ("number", "unknown")}
         if rule.dose:
             names |= {rule.dose.by, rule.dose.stand_in} - {""}
     return names
 
 
-def _facts_of(test: Test) -> set[str]:
-    own = {test.subject} if test.kind in ("number", "unknown") else set()
-    return own.union(*(_facts_of(t) for branch in test.branches for t in branch))
+def _tests_of(rule: Rule) -> list[Test]:
+    """Every test of a rule, those inside an `any` too."""
+    found = [*rule.when]
+    found += [t for v in rule.variants for t in v.when] + [t for m in rule.modifiers for t in m.when]
+    for test in found:
+        found += [t for branch in test.branches for t in branch]
+    return found
+
+
+_OF_A_WEEK = ("weekly_dose", "weekly_dose_unknown", "days_a_week", "days_a_week_unknown")
+
+
+def _by_the_week(rules: tuple[Rule, ...]) -> frozenset[str]:
+    """The drugs that some rule judges by the dose or the days of a week."""
+    asked = [(rule, test.subject) for rule in rules for test in _tests_of(rule) if test.kind in _OF_A_WEEK]
+    return frozenset(name for rule, slot in asked for s in rule.slots if s.id == slot for name in s.members)
 
 
 def _queries(chart: Mapping[str, Any], rules: tuple[Rule, ...], labs: Mapping[str, LabFact]) -> dict[str, str]:

@@ -25,7 +25,8 @@ class Medication:
     """A drug being ordered, stopped, or taken, with its name understood.
 
     `role`: ordering, stopping (its stop order is among the drafts), taking, stopped.
-    `daily` and `weekly` are mg of each ingredient; `days_a_week` None means that no schedule is stated.
+    `daily` and `weekly` are mg of each ingredient; `days_a_week` None means that no schedule is stated. The week is
+    worked out only for drugs that a rule judges by it.
     `label` is how the request names it, for drugs that could not be read.
     """
 

@@ -358,6 +358,7 @@ class Knowledge:
     condition_index: Mapping[tuple[str, str], tuple[str, ...]]
     rules: tuple[Rule, ...]
     rules_by_ingredient: Mapping[str, tuple[int, ...]]
+    by_the_week: frozenset[str]
     suggestions: Mapping[str, SuggestionPlan]
     topics: Mapping[str, Topic]
     notices: Mapping[str, Notice]
