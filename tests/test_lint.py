@@ -55,6 +55,10 @@ def faults(folder: Path, *cards: JSON, only: tuple[str, ...] = ()) -> list[str]:
             "dose.by: is missing; bands need the fact they are bands of. Use crcl, egfr or age.",
         ),
         (
+            {"dose": {"by": "egfr", "bands": [{"label": "one", "below": 60, "max_per_day": 10}]}},
+            "dose.bands[0]: a single band holds for everyone. Leave out its bounds, or add other bands.",
+        ),
+        (
             {
                 "drugs": {"object": {"any_of": ["methotrexate"]}, "precipitant": {"any_of": ["amoxicillin"]}},
                 "dose": {"bands": BANDS[:1]},

@@ -97,8 +97,8 @@ MUTANTS = (
     ),
     Mutant(
         "each order of a drug is a dose of its own, and the smallest counts",
-        "total, problem = total + mg, why or problem",
-        "total, problem = min(total or mg, mg), why or problem",
+        "mg, problem = mg + ordered, why or problem",
+        "mg, problem = min(mg or ordered, ordered), why or problem",
         "risk_another_order",
     ),
     Mutant(

@@ -7,6 +7,7 @@ empty problem list, so that nothing but the pair speaks.
 from __future__ import annotations
 
 import csv
+from itertools import combinations
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from flask.testing import FlaskClient
 from cds_service.core.naming import read_name
 from cds_service.core.values import INDICATORS, Knowledge
 from cds_service.knowledge import cards_folder
-from cds_service.knowledge.supports import read_evidence
+from cds_service.knowledge.supports import different_problems, read_evidence
 from tests.helpers import JSON, answer_of, hook_call
 
 PAIRS = Path(__file__).resolve().parents[1] / "fixtures" / "pairs"
@@ -60,6 +61,23 @@ def test_a_pair_that_must_be_caught_is(client: FlaskClient, knowledge: Knowledge
     assert found, [card["summary"] for card in answer["cards"]]
     loudest = max(INDICATORS.index(card["indicator"]) for card in found)
     assert loudest >= INDICATORS.index(row["least"]), [(c["indicator"], c["summary"]) for c in found]
+
+
+@pytest.fixture(scope="module")
+def apart(knowledge: Knowledge) -> set[frozenset[str]]:
+    """Pairs of topics that may stay two cards, by cards/different-problems.yaml."""
+    return set(different_problems(cards_folder(), knowledge.topics, []))
+
+
+@pytest.mark.parametrize(("row", "new", "old"), both_ways("must-catch"))
+def test_a_pair_is_told_once(
+    client: FlaskClient, knowledge: Knowledge, apart: set[frozenset[str]], row: Row, new: str, old: str
+) -> None:
+    """One problem, one card: two cards about one pair are of topics that somebody said are two problems."""
+    answer = answer_of(client, hook_call(knowledge, [row[new]], [row[old]], MAN))
+    topics = [card["source"]["topic"]["code"] for card in cards_about(knowledge, answer, row[new], row[old])]
+    assert len(topics) == len(set(topics))
+    assert {frozenset(pair) for pair in combinations(topics, 2)} <= apart
 
 
 @pytest.mark.parametrize(("row", "new", "old"), both_ways("low-value"))

@@ -199,6 +199,8 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
         (["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], [], True),
         (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
         (["acetaminophen 325 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
+        (["acetaminophen"], ["acetaminophen 650 MG Extended Release Oral Tablet"], False),
+        (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 650 MG Extended Release Oral Tablet"], True),
         (["acetaminophen 500 MG Oral Tablet"], [], False),
         (["Percocet 5/325"], [], False),
         (["amoxicillin 500 MG Oral Capsule"], ["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], False),
@@ -275,6 +277,23 @@ def test_a_lower_order_is_judged_and_not_the_dose_it_follows(capped: FlaskClient
     assert own_cards(capped, knowledge, lines, [simvastatin(40)]) == []
 
 
+@pytest.mark.parametrize(
+    ("strength", "pieces", "offered"),
+    [(20, 4, "20 mg/day"), (40, 2, "")],
+    ids=["makes up the cap", "too strong for it"],
+)
+def test_of_two_limits_the_lower_decides_what_is_offered(
+    client: FlaskClient, knowledge: Knowledge, strength: int, pieces: int, offered: str
+) -> None:
+    """Simvastatin beside amlodipine: the general limit would allow 40 mg, the cap 20."""
+    line = {"drug": f"simvastatin {strength} MG Oral Tablet", "dose": f"{pieces} tablets", "times_a_day": 1}
+    answer = answer_of(client, hook_call(knowledge, [line], ["amlodipine 5 MG Oral Tablet"]))
+    assert "above the 40 mg/day" in answer["cards"][0]["summary"] + answer["cards"][0]["detail"]
+    labels = {suggestion["label"] for suggestion in suggestions_of(answer, "update")}
+    assert all(offered in label for label in labels)
+    assert bool(labels) == bool(offered)
+
+
 # --- Alternatives ---------------------------------------------------------------------------------------
 
 
@@ -329,6 +348,32 @@ def test_an_alternative_replaces_the_drug_and_drops_its_dosage(alternative: Flas
     assert changed.keys() - kept == {"medicationCodeableConcept", "dispenseRequest"}
     assert changed["dispenseRequest"] == {"numberOfRepeatsAllowed": 0}
     assert answer_of(alternative, apply_suggestion(body, suggestion))["cards"] == []
+
+
+@pytest.mark.parametrize("shape", ["contained", "reference", "newer"])
+def test_an_alternative_leaves_nothing_of_the_old_drug(
+    alternative: FlaskClient, knowledge: Knowledge, shape: str
+) -> None:
+    """However the order names its drug, the changed order names only the new one; other members stay as they came."""
+    body = hook_call(knowledge, [CLARITHROMYCIN], [simvastatin(20)])
+    (order,) = orders_in(body)
+    concept = order.pop("medicationCodeableConcept")
+    medication = {"resourceType": "Medication", "id": "m", "code": concept}
+    if shape == "contained":
+        order |= {"contained": [medication, {"resourceType": "Organization", "id": "o"}]}
+        order |= {"medicationReference": {"reference": "#m"}}
+    elif shape == "reference":
+        body["context"]["draftOrders"]["entry"].append({"resource": medication})
+        order |= {"medicationReference": {"reference": "Medication/m"}}
+    else:
+        order |= {"medication": {"concept": concept}}
+    order |= {"vendorMember": {}, "eventHistory": []}
+    (suggestion,) = suggestions_of(answer_of(alternative, body), "update")
+    changed = suggestion["actions"][0]["resource"]
+    assert "clarithromycin" not in str(changed).lower()
+    assert "azithromycin" in str(changed)
+    assert (changed["vendorMember"], changed["eventHistory"]) == ({}, [])
+    assert [c["id"] for c in changed.get("contained", [])] == (["o"] if shape == "contained" else [])
 
 
 @pytest.mark.parametrize(
@@ -458,3 +503,147 @@ def test_a_slot_may_leave_out_dose_forms(
 ) -> None:
     """A form that is left out is silent; an order without a form still counts."""
     assert len(own_cards(without_solution, knowledge, [drug], [])) == cards
+
+
+# --- Several instructions and several orders ---------------------------------------------------------------
+
+
+def instructions(body: JSON, *dosages: JSON) -> JSON:
+    """The hook call with these instead of the first order's dosage."""
+    orders_in(body)[0]["dosageInstruction"] = list(dosages)
+    return body
+
+
+def tablets(count: int, repeat: JSON, **more: Any) -> JSON:
+    """An instruction for so many tablets."""
+    return {"doseAndRate": [{"doseQuantity": {"value": count, "unit": "tablet"}}], "timing": {"repeat": repeat}, **more}
+
+
+ONCE_A_WEEK = {"frequency": 1, "period": 1, "periodUnit": "wk"}
+ON_MONDAY = {"frequency": 1, "period": 1, "periodUnit": "d", "dayOfWeek": ["mon"]}
+
+
+@pytest.mark.parametrize(
+    ("dosages", "says"),
+    [
+        ([tablets(4, ONCE_A_WEEK, sequence=1), tablets(6, ONCE_A_WEEK, sequence=2)], ""),
+        ([tablets(4, ONCE_A_WEEK, sequence=1), tablets(9, ONCE_A_WEEK, sequence=2)], "methotrexate 22.5 mg/week"),
+        ([tablets(3, ON_MONDAY), tablets(3, ON_MONDAY)], ""),
+        ([tablets(3, ON_MONDAY), tablets(3, ON_MONDAY | {"dayOfWeek": ["tue"]})], "methotrexate 2 days a week"),
+        ([tablets(2, ONCE_A_WEEK), tablets(2, ONCE_A_WEEK)], "methotrexate 2 days a week"),
+        ([tablets(1, {"frequency": 1, "period": 3, "periodUnit": "d"})], "methotrexate 2.3 days a week"),
+    ],
+    ids=["a rise from week to week", "above 20 mg after the rise", "twice on Mondays", "two days", "two a week", "3 d"],
+)
+def test_instructions_follow_each_other_or_share_a_day(
+    weekly: FlaskClient, knowledge: Knowledge, dosages: list[JSON], says: str
+) -> None:
+    """A titration is not two days a week, and neither are two doses on one named day."""
+    body = instructions(hook_call(knowledge, [MTX], []), *dosages)
+    (card,) = cards_of_topic(answer_of(weekly, body), "absorption")
+    assert card["indicator"] == ("warning" if says else "info"), card["detail"]
+    assert says in card["detail"]
+
+
+def test_two_orders_of_one_drug_are_one_dose(weekly: FlaskClient, knowledge: Knowledge) -> None:
+    """6 tablets of one strength and one of another come to 25 mg a week, whichever order is looked at."""
+    lines = [
+        {"drug": MTX, "dose": "6 tablets", "per_week": 1},
+        {"drug": "methotrexate 10 MG Oral Tablet", "dose": "1 tablet", "per_week": 1},
+    ]
+    for ordering in (lines, lines[::-1]):
+        (card,) = own_cards(weekly, knowledge, ordering, [])
+        assert card["indicator"] == "warning"
+        assert "methotrexate 25 mg/week" in card["detail"]
+
+
+def cap(name: str, precipitant: str, limit: int, **more: Any) -> JSON:
+    """A limit of simvastatin beside another drug, with a reduced dose to take over."""
+    return {
+        "id": name,
+        "drugs": {"object": {"any_of": ["simvastatin"]}, "precipitant": {"any_of": [precipitant]}},
+        "dose": {"drug": "object", "bands": [{"label": "a limit", "max_per_day": limit, "doses_per_day": [1]}]},
+        "card": {
+            **LOUD,
+            "summary": "{object} {dose} with {precipitant}: above {limit}",
+            "advice": "Do nothing, this is a test.",
+            "suggestions": ["reduce-dose"],
+        },
+        **more,
+    }
+
+
+@pytest.mark.parametrize(("strength", "offered"), [(5, ["10"]), (10, ["10"]), (20, [])])
+def test_of_two_caps_the_lower_one_is_offered(
+    tmp_path: Path, knowledge: Knowledge, strength: int, offered: list[str]
+) -> None:
+    """A reduced dose is within every limit of the session; where the strength allows none, none is offered."""
+    client = service_with(tmp_path / "cards", cap("own-a", "verapamil", 10), cap("own-b", "amlodipine", 20))
+    line = {**simvastatin(strength), "dose": f"{80 // strength} tablets"}
+    body = hook_call(knowledge, [line], ["amlodipine 5 MG Oral Tablet", "verapamil hydrochloride 80 MG Oral Tablet"])
+    answer = answer_of(client, body)
+    labels = [s["label"] for s in suggestions_of(answer, "update")]
+    assert labels == [f"Reduce simvastatin to {mg} mg once daily ({mg} mg/day)" for mg in offered]
+    for suggestion in suggestions_of(answer, "update"):
+        assert answer_of(client, apply_suggestion(body, suggestion))["cards"] == []
+
+
+REPLACE_STATIN = """
+replace-in-a-test:
+  kind: replace
+  label: "Replace {drug} by pravastatin (choose the dose)"
+  description: "Change {drug} to pravastatin without a dosage"
+  for: [simvastatin]
+  by: pravastatin
+"""
+
+
+@pytest.mark.parametrize(("topic", "kinds"), [("absorption", 2), ("kidney", 1)])
+def test_a_correction_never_brings_a_replaced_drug_back(
+    tmp_path: Path, knowledge: Knowledge, topic: str, kinds: int
+) -> None:
+    """On one card the two exclude each other; on two cards the alternative waits until the dose is right."""
+    pair = {"object": {"any_of": ["simvastatin"]}, "precipitant": {"any_of": ["clarithromycin"]}}
+    face = {**LOUD, "summary": "{drugs}", "advice": "Do nothing, this is it.", "suggestions": ["replace-in-a-test"]}
+    other = {"id": "own-second", "topic": topic, "drugs": pair, "card": face}
+    client = service_with(tmp_path / "cards", cap("own-a", "amlodipine", 20), other, suggestions=REPLACE_STATIN)
+    lines = [{**simvastatin(20), "dose": "2 tablets"}]
+    body = hook_call(knowledge, lines, ["amlodipine 5 MG Oral Tablet", CLARITHROMYCIN])
+    answer = answer_of(client, body)
+    assert len(suggestions_of(answer, "update")) == kinds
+    for card in answer["cards"]:
+        updates = [s for s in card.get("suggestions", []) if s["actions"][0]["type"] == "update"]
+        assert len(updates) < 2 or card["selectionBehavior"] == "at-most-one"
+    within = hook_call(knowledge, [simvastatin(20)], ["amlodipine 5 MG Oral Tablet", CLARITHROMYCIN])
+    (replacement,) = suggestions_of(answer_of(client, within), "update")
+    assert "pravastatin" in replacement["label"]
+
+
+@pytest.mark.parametrize(("comparator", "limit"), [("", ""), ("<", "300 mg/day"), ("<=", ""), (">", "")])
+def test_a_result_below_a_limit_falls_into_the_lower_band(
+    tmp_path: Path, knowledge: Knowledge, comparator: str, limit: str
+) -> None:
+    """An eGFR reported as "<15" is not 15: the limit below 15 counts."""
+    bands = [
+        {"label": "15 or more", "at_least": 15, "max_per_day": 600, "doses_per_day": [1]},
+        {"label": "below 15", "below": 15, "max_per_day": 300, "doses_per_day": [1]},
+    ]
+    examples = [
+        {"name": f"egfr {value}", "ordering": ["gabapentin"], "facts": {"egfr": value}, "expect": "no card"}
+        for value in (14, 15)
+    ]
+    fires = {"name": "it fires", "ordering": ["gabapentin"], "expect": LOUD}
+    card = {
+        "drugs": {"drug": {"any_of": ["gabapentin"]}},
+        "dose": {"by": "egfr", "bands": bands},
+        "card": {**LOUD, "summary": "{drug} {dose}: above {limit}", "advice": "Do nothing, this is a test."},
+        "examples": [*examples, fires],
+    }
+    client = service_with(tmp_path / "cards", card)
+    line = {"drug": "gabapentin 300 MG Oral Capsule", "dose": "2 capsules", "times_a_day": 1}
+    body = hook_call(knowledge, [line], [], {"age": 50, "egfr": 15})
+    quantity = body["prefetch"]["observations"]["entry"][0]["resource"]["valueQuantity"]
+    quantity |= {"comparator": comparator} if comparator else {}
+    summaries = [card["summary"] for card in cards_of_topic(answer_of(client, body), "absorption")]
+    assert len(summaries) == bool(limit)
+    assert all(limit in summary for summary in summaries)

@@ -44,7 +44,6 @@ KINDS = (
     *(Kind(stem, (f"{stem}.yaml",), SUPPORTS, stem) for stem in BESIDE),
     Kind("evidence", ("evidence/*.yaml",), SUPPORTS, "evidence"),
     Kind("groups", ("drugs/groups/*.yaml",), DRUGS, "groups"),
-    Kind("combinations", ("drugs/combination-brands.yaml",), DRUGS, "combinations"),
     Kind("dose forms", ("drugs/dose-forms.yaml",), DRUGS, "dose_forms"),
     Kind("routes", ("drugs/routes.yaml",), DRUGS, "routes"),
     Kind("words", ("drugs/words.yaml",), DRUGS, "words"),

@@ -146,3 +146,15 @@ def test_doses_that_are_apart_already_are_not_spaced_again(client: FlaskClient, 
     (suggestion,) = suggestions_of(answer_of(client, body), "update")
     again = answer_of(client, apply_suggestion(body, suggestion))
     assert suggestions_of(again, "update") == []
+
+
+def test_all_entries_of_a_mineral_are_kept_apart(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Calcium in two entries of the chart, in the morning and at night, leaves one hour between them."""
+    once = CIPROFLOXACIN | {"times_a_day": 1}
+    calcium = {"drug": CALCIUM["drug"], "dose": "1 tablet"}
+    morning, night = calcium | {"at": ["08:00"]}, calcium | {"at": ["20:00"]}
+    answer = answer_of(client, hook_call(knowledge, [once], [morning, night]))
+    (suggestion,) = suggestions_of(answer, "update")
+    (time,) = suggestion["actions"][0]["resource"]["dosageInstruction"][0]["timing"]["repeat"]["timeOfDay"]
+    hour = int(time[:2])
+    assert all((taken - hour) % 24 >= 2 and (hour - taken) % 24 >= 6 for taken in (8, 20)), time

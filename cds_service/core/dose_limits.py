@@ -7,7 +7,10 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 
 from cds_service.core.judging import Situation
-from cds_service.core.values import DoseBand, DoseFinding, DoseLimit, Fact, Finding, Medication, Participant
+from cds_service.core.totals import is_order_of, total_of
+from cds_service.core.values import DoseBand, DoseFinding, DoseLimit, Fact, Finding, Participant
+
+_JUST_BELOW = Decimal("0.001")  # a result of "<15" is not 15
 
 
 def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Finding | None:
@@ -29,14 +32,22 @@ def judge_dose(finding: Finding, limit: DoseLimit, situation: Situation) -> Find
     fact = fact or known.get(limit.stand_in)
     band = _band(limit, fact)
     allowed = _allowed(band, fact)
-    total, problem, taken = _total(finding, situation)
-    assumed = bool(problem) and limit.unknown_is_above
-    above = total > allowed or assumed
-    if not above and (not problem or fact is None or band is limit.bands[0]):
+    total = total_of(finding.dosed, situation.medications, lambda medication: medication.daily)
+    above = total.mg > allowed or (bool(total.problem) and limit.unknown_is_above)
+    if not above and (not total.problem or fact is None or band is limit.bands[0]):
         return None
     certain = len(limit.bands) == 1 or (fact is not None and not stands_in and not fact.comparator)
-    daily = total if total > allowed else None
-    judged = DoseFinding(daily, allowed, fact, stands_in, band, certain, _not_used(limit, fact, known), problem, taken)
+    judged = DoseFinding(
+        daily=total.mg if total.mg > allowed else None,
+        limit=allowed,
+        fact=fact,
+        stands_in=stands_in,
+        band=band,
+        certain=certain,
+        not_used=_not_used(limit, fact, known),
+        problem=total.problem,
+        taken=total.taken,
+    )
     deciding = tuple(dict.fromkeys((*([fact] if fact else []), *finding.deciding)))
     return replace(finding, dose=judged, indicator=finding.indicator if above else "info", deciding=deciding)
 
@@ -51,8 +62,9 @@ def _band(limit: DoseLimit, fact: Fact | None) -> DoseBand:
     """The band the value lies in; unknown kidney function leaves only the limit that holds for everyone."""
     if fact is None or fact.value is None:
         return limit.bands[0]
+    value = fact.value - _JUST_BELOW if fact.comparator == "<" else fact.value
     for band in limit.bands:
-        if _is_in(band, fact.value):
+        if _is_in(band, value):
             return band
     return limit.bands[-1]
 
@@ -73,52 +85,7 @@ def _allowed(band: DoseBand, fact: Fact | None) -> Decimal:
     return scaled.to_integral_value(ROUND_FLOOR)
 
 
-def _total(finding: Finding, situation: Situation) -> tuple[Decimal, str, Decimal]:
-    """(mg per day after the session, why an order could not be counted, mg that other products bring).
-
-    Two orders of one drug are one dose, and so is what is taken in another product (a combination) and goes on;
-    an order that states none does not lessen what the others state.
-    """
-    participant = finding.dosed
-    name = participant.ingredient
-    if participant.medication.role == "taking":
-        return (*_one(participant.medication, name), Decimal(0))
-    routes = {participant.medication.route}
-    taken = _going_on(name, routes, situation)
-    total, problem = taken, ""
-    for medication in situation.medications:
-        if not _is_ordered(medication, name, routes):
-            continue
-        mg, why = _one(medication, name)
-        total, problem = total + mg, why or problem
-    return total, problem, taken
-
-
-def _going_on(name: str, routes: set[str], situation: Situation) -> Decimal:
-    """What is taken already in products that no order of the session goes on with."""
-    ordered = {m.kind_of_product for m in situation.medications if m.role == "ordering"}
-    taken = [m for m in situation.medications if m.role == "taking" and m.route in routes and name in m.ingredients]
-    most: dict[tuple[object, ...], Decimal] = {}
-    for medication in taken:
-        if medication.kind_of_product not in ordered:
-            kind = medication.kind_of_product
-            most[kind] = max(most.get(kind, Decimal(0)), _one(medication, name)[0])
-    return sum(most.values(), Decimal(0))
-
-
-def _one(medication: Medication, name: str) -> tuple[Decimal, str]:
-    daily = medication.daily.get(name)
-    if daily is None or daily.mg is None:
-        return Decimal(0), daily.problem if daily else "the order states no dose"
-    return daily.mg, ""
-
-
 def _is_ordered_anew(participant: Participant, situation: Situation) -> bool:
-    routes = {participant.medication.route}
     return participant.medication.role == "taking" and any(
-        _is_ordered(m, participant.ingredient, routes) for m in situation.medications
+        is_order_of(m, participant.ingredient, participant.medication.route) for m in situation.medications
     )
-
-
-def _is_ordered(medication: Medication, name: str, routes: set[str]) -> bool:
-    return medication.role == "ordering" and name in medication.ingredients and medication.route in routes

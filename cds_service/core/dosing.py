@@ -98,12 +98,28 @@ def _per_day(count: Decimal, dosage: Dosage) -> Decimal | None:
 def days_a_week(dosages: tuple[Dosage, ...], vocabulary: Vocabulary) -> Decimal | None:
     """On how many days of a week the drug is taken, at most 7, or None where no instruction says so.
 
-    Instructions that follow each other count by the busiest, those together by their sum.
+    Instructions that follow each other (`sequence`) count by the busiest. Of those together the weekdays they
+    name count once, and the days of all others are added.
     """
-    counts = [_written_days(d.text, vocabulary) if (days := _days(d)) is None else days for d in dosages]
-    if not counts or any(count is None for count in counts):
-        return None
-    return min(sum((c for c in counts if c is not None), Decimal(0)), Decimal(_WEEK))
+    named: dict[int, set[str]] = {}
+    others: dict[int, Decimal] = {}
+    for dosage in dosages:
+        step = _step(dosage)
+        if dosage.days_of_week:
+            named.setdefault(step, set()).update(dosage.days_of_week)
+            continue
+        days = _days(dosage)
+        days = _written_days(dosage.text, vocabulary) if days is None else days
+        if days is None:
+            return None
+        others[step] = others.get(step, Decimal(0)) + days
+    counts = [len(named.get(step, ())) + others.get(step, Decimal(0)) for step in named.keys() | others.keys()]
+    return min(max(counts), Decimal(_WEEK)) if counts else None
+
+
+def _step(dosage: Dosage) -> int:
+    """Instructions of one step are taken together; those without a `sequence` are one step."""
+    return dosage.sequence if dosage.sequence is not None else -1
 
 
 def _days(dosage: Dosage) -> Decimal | None:
@@ -155,8 +171,7 @@ def _weekly(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> D
         amount, days = _one(dosage, product, ingredient), _days(dosage)
         if amount.mg is None or days is None:
             return DailyDose(None, amount.problem or "the order does not state on which days")
-        week = dosage.sequence if dosage.sequence is not None else -1
-        weeks[week] = weeks.get(week, Decimal(0)) + amount.mg * days
+        weeks[_step(dosage)] = weeks.get(_step(dosage), Decimal(0)) + amount.mg * days
     return DailyDose(max(weeks.values()))
 
 
@@ -175,7 +190,7 @@ def _daily(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> Da
         amount = _one(dosage, product, ingredient)
         if amount.mg is None:
             return amount
-        step = dosage.sequence if dosage.sequence is not None else -1
+        step = _step(dosage)
         for day in dosage.days_of_week or _WEEKDAYS:
             days[step, day] = days.get((step, day), Decimal(0)) + amount.mg
     return DailyDose(max(days.values()))

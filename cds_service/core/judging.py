@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from cds_service.core.totals import total_of
 from cds_service.core.values import ConditionFact, Fact, Facts, Medication, Participant, Test
 
 
@@ -187,31 +188,37 @@ def _combination_product(_: Test, situation: Situation) -> Verdict:
 def _dosing(test: Test, situation: Situation) -> Verdict:
     """The mg a day, the mg a week or the days a week of the drug in a slot."""
     participant = next(p for p in situation.participants if p.slot == test.subject)
-    value, unit, what = _measured(test.kind, participant)
-    name = participant.ingredient
+    value, what = _measured(test.kind, participant, situation)
     if value is None:
-        return Verdict(None, missing=(f"{what} of {name}",))
+        return Verdict(None, missing=(f"{what} of {participant.ingredient}",))
     holds = all(_keeps(value, bound, limit) for bound, limit in test.bounds)
-    shown = f"{name} {value.normalize():f} {unit}"
+    shown = f"{participant.ingredient} {_shown(value, test.kind)}"
     return Verdict(holds, (Fact(test.kind, value, shown, shown),) if holds else ())
 
 
 def _dosing_unknown(test: Test, situation: Situation) -> Verdict:
     participant = next(p for p in situation.participants if p.slot == test.subject)
-    value, _, what = _measured(test.kind.removesuffix("_unknown"), participant)
+    value, what = _measured(test.kind.removesuffix("_unknown"), participant, situation)
     text = f"{what} of {participant.ingredient} not stated"
     return Verdict(True, (Fact(test.kind, None, text, f"{what} not stated"),)) if value is None else Verdict(False)
 
 
-def _measured(kind: str, participant: Participant) -> tuple[Decimal | None, str, str]:
-    """(value or None, its unit, what it is called)."""
-    medication, name = participant.medication, participant.ingredient
+_UNITS = {"daily_dose": ("mg/day", 3), "weekly_dose": ("mg/week", 3), "days_a_week": ("days a week", 1)}
+
+
+def _shown(value: Decimal, kind: str) -> str:
+    """With its unit, and without the endless decimal places of a dose every 3 days."""
+    unit, places = _UNITS[kind]
+    return f"{round(value, places).normalize():,f} {unit}"
+
+
+def _measured(kind: str, participant: Participant, situation: Situation) -> tuple[Decimal | None, str]:
+    """(value or None, what it is called). Doses are those after the session, over all orders of the drug."""
     if kind == "days_a_week":
-        return medication.days_a_week, "days a week", "weekly schedule"
+        return participant.medication.days_a_week, "weekly schedule"
     daily = kind == "daily_dose"
-    dose = (medication.daily if daily else medication.weekly).get(name)
-    unit, what = ("mg/day", "daily dose") if daily else ("mg/week", "weekly dose")
-    return (dose.mg if dose else None), unit, what
+    total = total_of(participant, situation.medications, lambda m: m.daily if daily else m.weekly)
+    return (None if total.problem else total.mg), "daily dose" if daily else "weekly dose"
 
 
 def _some_route(test: Test, situation: Situation) -> Verdict:

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping
 from datetime import date
 from itertools import product
 
+from cds_service.core.products import goes_on_with
 from cds_service.core.values import Knowledge, Medication, Participant, Rule, Slot
 
 _EVALUATED = ("active", "silent")
@@ -147,4 +148,4 @@ def _adds_up(order: Medication, other: Medication) -> bool:
     """Two orders do. An order for what is taken already goes on with it, whatever its dose."""
     if order is other or other.role not in ("ordering", "taking"):
         return False
-    return other.role == "ordering" or order.kind_of_product != other.kind_of_product
+    return other.role == "ordering" or not goes_on_with(order, other)

@@ -27,8 +27,10 @@ def plan_corrections(
     """The dose each order would be reduced to, for the orders where a card offers that.
 
     Not for running therapy that must be tapered: a cut to the limit in one step is what the advice warns of.
+    Where several limits hold for one order, only a dose within all of them is offered.
     """
     planned: dict[str, Regimen] = {}
+    lowest = _lowest_limits(findings, medications, knowledge)
     for finding in findings:
         entry = next((p for n in finding.suggestions if (p := knowledge.suggestions[n]).kind == "reduce-dose"), None)
         if finding.dose is None or entry is None:
@@ -37,14 +39,28 @@ def plan_corrections(
         if medication is not None and continues_therapy(medication, entry, medications):
             continue
         regimen = _highest_regimen(medication, finding.dose) if medication else None
-        if medication is not None and regimen is not None:
+        if medication is not None and regimen is not None and regimen.mg_per_day <= lowest[medication.entry.key]:
             planned[medication.entry.key] = regimen
     return planned
+
+
+def _lowest_limits(
+    findings: tuple[Finding, ...], medications: tuple[Medication, ...], knowledge: Knowledge
+) -> dict[str, Decimal]:
+    """The lowest limit found for each order: what one rule allows may still be too much for another."""
+    limits: dict[str, Decimal] = {}
+    for finding in findings:
+        medication = _only_order(finding, medications, knowledge) if finding.dose else None
+        if finding.dose is not None and medication is not None:
+            key = medication.entry.key
+            limits[key] = min(limits.get(key, finding.dose.limit), finding.dose.limit)
+    return limits
 
 
 def reduce_dose(
     entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], __: str, plan: Plan
 ) -> list[Suggestion]:
+    """The order with the dose that `plan_corrections` worked out; none where it found none."""
     medication = _only_order(finding, plan.medications, plan.knowledge)
     regimen = plan.corrected.get(medication.entry.key) if medication else None
     if medication is None or regimen is None:

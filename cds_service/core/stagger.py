@@ -72,7 +72,8 @@ def _staggered(
     if not name or len(medication.ingredients) != 1 or not _may_be_moved(entry, medication, plan):
         return None
     count = medication.doses_per_day
-    partners = [drug for drug in drugs if drug.ingredients != medication.ingredients]
+    names = {drug.ingredients for drug in drugs} - {medication.ingredients}
+    partners = [m for m in plan.medications if m.ingredients in names and _is_in_use(m)]
     others = [(p, *_times_of(p, entry)) for p in partners]
     if count is None or not others or any(not times for _, times, _ in others):
         return None
@@ -92,6 +93,10 @@ def _staggered(
     action = Action("update", entry.description.format(**words), medication.entry.key, change)
     label = entry.label.format(**words)
     return Suggestion(entry.id, entry.kind, label, (action,), entry.note.format(**words))
+
+
+def _is_in_use(medication: Medication) -> bool:
+    return medication.role in ("ordering", "taking") and medication.route != "local"
 
 
 def _may_be_moved(entry: SuggestionPlan, medication: Medication, plan: Plan) -> bool:

@@ -1,12 +1,12 @@
 """Findings -> suggestions: what the prescriber may take with one click.
 
-Several suggestions about one order never undo each other: where a dose is to be corrected, times are offered
-once that is done.
+Several suggestions about one order never undo each other: where a dose is to be corrected, times and, on another
+card, alternatives are offered once that is done.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
@@ -41,7 +41,15 @@ def plan_suggestions(findings: tuple[Finding, ...], indicator: str, plan: Plan) 
             for suggestion in _KINDS[entry.kind](entry, finding, drugs, indicator, plan):
                 orders = tuple(a.order_key for a in suggestion.actions)
                 planned.setdefault((suggestion.id, orders), suggestion)
-    return tuple(sorted(planned.values(), key=lambda s: (_ORDER[s.kind], s.id, s.label)))
+    return tuple(sorted(_without_undoing(planned.values(), plan), key=lambda s: (_ORDER[s.kind], s.id, s.label)))
+
+
+def _without_undoing(planned: Iterable[Suggestion], plan: Plan) -> list[Suggestion]:
+    """No other drug for an order whose dose another card corrects: that correction would bring the old drug back."""
+    suggestions = list(planned)
+    here = {a.order_key for s in suggestions if s.kind == "reduce-dose" for a in s.actions}
+    elsewhere = plan.corrected.keys() - here
+    return [s for s in suggestions if s.kind != "replace" or elsewhere.isdisjoint(a.order_key for a in s.actions)]
 
 
 def _drugs_of(findings: tuple[Finding, ...]) -> tuple[Medication, ...]:

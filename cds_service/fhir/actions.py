@@ -90,11 +90,17 @@ def _replace_drug(order: JSON, drug: Ingredient) -> JSON:
         changed.pop(stale, None)
     for stale in _AMOUNTS_OF_THE_OLD_DRUG:
         as_object(changed.get("dispenseRequest")).pop(stale, None)
-    changed["medicationCodeableConcept"] = {
-        "coding": [{"system": _RXNORM, "code": drug.rxnorm, "display": drug.name}],
-        "text": drug.name,
-    }
-    return {name: value for name, value in changed.items() if value not in ([], {})}
+    for emptied in ("contained", "dispenseRequest"):
+        if changed.get(emptied) in ([], {}):
+            del changed[emptied]
+    coding = {"system": _RXNORM, "code": drug.rxnorm, "display": drug.name}
+    concept = {"coding": [coding], "text": drug.name}
+    if "medication" in order:  # as newer versions of FHIR write it
+        changed["medication"] = {"concept": concept}
+        changed.pop("medicationCodeableConcept", None)
+    else:
+        changed["medicationCodeableConcept"] = concept
+    return changed
 
 
 def _set_dose(dosage: JSON, repeat: JSON, regimen: Regimen) -> None:

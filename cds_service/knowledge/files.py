@@ -115,6 +115,8 @@ def _mapping(next_event: Next, depth: int) -> dict[str, Any]:
 
 def _key(event: Any, next_event: Next, depth: int) -> str:
     """A key is text; a whole number (a code that stands without quotes) counts as the text it is written as."""
+    if type(event) is ScalarEvent and event.value[:1] not in _MAY_BE_MORE and event.anchor is event.tag is None:
+        return str(event.value)
     key = _value(event, next_event, depth)
     if type(key) is int:
         return str(event.value)

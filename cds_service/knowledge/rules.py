@@ -244,8 +244,10 @@ class Builder:
             self._known_slot(slot, "dose.drug")
         else:
             self.fault("dose.drug", f"is missing; name the slot that is judged: {', '.join(sorted(self.slots))}.")
-        if "by" not in dose and (len(dose["bands"]) > 1 or _BOUNDS & dose["bands"][0].keys()):
+        if "by" not in dose and len(dose["bands"]) > 1:
             self.fault("dose.by", "is missing; bands need the fact they are bands of. Use crcl, egfr or age.")
+        if len(dose["bands"]) == 1 and _BOUNDS & dose["bands"][0].keys():
+            self.fault("dose.bands[0]", "a single band holds for everyone. Leave out its bounds, or add other bands.")
         return _dose(slot, dose)
 
     # --- References ---

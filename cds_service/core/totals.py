@@ -1,0 +1,66 @@
+"""What one drug comes to over the orders of a session and the products that go on beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from cds_service.core.products import goes_on_with
+from cds_service.core.values import DailyDose, Medication, Participant
+
+DosesOf = Callable[[Medication], Mapping[str, DailyDose]]
+_NOTHING = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Total:
+    """mg of one drug after the session; `problem` says why an order could not be counted.
+
+    `taken` is the part that other products bring which are taken already.
+    """
+
+    mg: Decimal
+    problem: str = ""
+    taken: Decimal = _NOTHING
+
+
+def total_of(participant: Participant, medications: tuple[Medication, ...], doses: DosesOf) -> Total:
+    """Two orders of one drug are one dose, and so is what is taken in another product (a combination) and goes on.
+
+    An order that states none does not lessen what the others state. A drug of the chart stands for itself.
+    """
+    name, medication = participant.ingredient, participant.medication
+    if medication.role != "ordering":
+        return Total(*_stated(medication, name, doses))
+    taken = _going_on(name, medication.route, medications, doses)
+    mg, problem = taken, ""
+    for order in medications:
+        if is_order_of(order, name, medication.route):
+            ordered, why = _stated(order, name, doses)
+            mg, problem = mg + ordered, why or problem
+    return Total(mg, problem, taken)
+
+
+def is_order_of(medication: Medication, name: str, route: str) -> bool:
+    """Whether it is an order of this session (selected or not) for the drug by this route."""
+    return medication.role == "ordering" and name in medication.ingredients and medication.route == route
+
+
+def _going_on(name: str, route: str, medications: tuple[Medication, ...], doses: DosesOf) -> Decimal:
+    """What is taken already in products that no order of the session goes on with."""
+    orders = [m for m in medications if m.role == "ordering"]
+    most: dict[tuple[object, ...], Decimal] = {}
+    for medication in medications:
+        is_taken = medication.role == "taking" and medication.route == route and name in medication.ingredients
+        if is_taken and not any(goes_on_with(order, medication) for order in orders):
+            kind = medication.kind_of_product
+            most[kind] = max(most.get(kind, _NOTHING), _stated(medication, name, doses)[0])
+    return sum(most.values(), _NOTHING)
+
+
+def _stated(medication: Medication, name: str, doses: DosesOf) -> tuple[Decimal, str]:
+    dose = doses(medication).get(name)
+    if dose is None or dose.mg is None:
+        return _NOTHING, dose.problem if dose else "the order states no dose"
+    return dose.mg, ""
