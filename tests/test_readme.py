@@ -15,10 +15,15 @@ from pathlib import Path
 
 import pytest
 
+from cds_service.core.values import Knowledge
+from cds_service.resolving import Names, known_codes
 from cds_service.settings import SETTINGS
+from tests.commands import DAY
+from tests.commands import run as run_command
 
 ROOT = Path(__file__).resolve().parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAIRS = ROOT / "fixtures" / "pairs"
 FIRST_SCREEN = "\n".join(README.splitlines()[:45])
 BIN = Path(sys.executable).parent
 
@@ -120,3 +125,33 @@ def test_the_settings_table_is_the_code() -> None:
 def test_the_first_screen_says_what_is_checked(words: str) -> None:
     """What is and is not checked, and that nobody has reviewed it, stands on the first screen."""
     assert words in FIRST_SCREEN
+
+
+def test_the_figures_of_the_knowledge_are_what_there_is(knowledge: Knowledge) -> None:
+    """Cards in use, pairs and ingredients, as the README says them."""
+    pairs = {
+        kind: sum(len(path.read_text(encoding="utf-8").splitlines()) - 1 for path in (PAIRS / kind).glob("*.csv"))
+        for kind in ("must-catch", "low-value")
+    }
+    ingredients = len(known_codes(Names(knowledge.ingredients, knowledge.vocabulary)))
+    active = sum(rule.status == "active" for rule in knowledge.rules)
+    for told in (
+        f"| {active} in use:",
+        f"| {pairs['must-catch']:,} and {pairs['low-value']:,}, drug by drug",
+        f"| {ingredients:,} ingredients (RxNorm codes)",
+    ):
+        assert told in README, told
+
+
+def test_the_alert_burden_is_what_the_readme_says_and_below_the_aim(tmp_path: Path) -> None:
+    """Cards per 100 orders over the first cohort of the table, and fewer than 15 of them warning or critical."""
+    rows = re.findall(r"^\| (\d) \| (\d+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) % \|$", README, re.M)
+    assert [row[0] for row in rows] == ["1", "2", "3"]
+    assert all(float(row[2]) + float(row[3]) < 15 for row in rows)
+    folder, report = str(tmp_path / "cohort"), tmp_path / "burden.json"
+    assert run_command("cohort", "--seed", "1", "--patients", "500", "--today", DAY, folder).returncode == 0
+    assert run_command("burden", folder, "--today", DAY, "--json", str(report)).returncode == 0
+    told = json.loads(report.read_text(encoding="utf-8"))
+    signings = 100 * told["signings"]["withWarningOrCritical"] / told["signings"]["withOrders"]
+    per_100 = [f"{told['cardsPer100Orders'][indicator]:.1f}" for indicator in ("critical", "warning", "info")]
+    assert rows[0] == ("1", str(told["orders"]["all"]), *per_100, f"{signings:.1f}")
