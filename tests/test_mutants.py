@@ -155,7 +155,7 @@ MUTANTS = (
         'return medication.role == "ordering" and medication.is_new',
         "return True",
         "old_pair_stays_silent",
-        second=("        if medication.is_new:\n", "        if medication.ingredients:\n"),
+        second=(" if medication.is_new for name in medication.ingredients}", " for name in medication.ingredients}"),
     ),
 )
 

@@ -13,7 +13,6 @@ from itertools import product
 from cds_service.core.products import goes_on_with
 from cds_service.core.values import Knowledge, Medication, Participant, Rule, Slot
 
-_EVALUATED = ("active", "silent")
 Present = Mapping[str, list[Medication]]
 
 
@@ -25,30 +24,32 @@ def match_rules(
     for medication in medications:
         for name in medication.ingredients:
             present.setdefault(name, []).append(medication)
-    for rule in _candidates(medications, knowledge):
-        named = [slot.members.intersection(present) for slot in rule.slots]
-        if all(named):
-            for participants in _matches(rule, named, present, medications, today):
-                yield rule, participants
+    new = {name for medication in medications if medication.is_new for name in medication.ingredients}
+    for rule, named in _candidates(present, new, knowledge):
+        for participants in _matches(rule, named, present, medications, today):
+            yield rule, participants
 
 
-def _candidates(medications: tuple[Medication, ...], knowledge: Knowledge) -> list[Rule]:
-    positions: set[int] = set()
-    for medication in medications:
-        if medication.is_new:
-            for name in medication.ingredients:
-                positions.update(knowledge.rules_by_ingredient.get(name, ()))
-    return [knowledge.rules[i] for i in sorted(positions) if knowledge.rules[i].status in _EVALUATED]
+def _candidates(present: Present, new: set[str], knowledge: Knowledge) -> Iterator[tuple[Rule, list[list[str]]]]:
+    """The rules each of whose slots has a drug that is there, one of them new, with those drugs for each slot."""
+    filled: dict[int, dict[int, list[str]]] = {}
+    for name in sorted(present):
+        for rule_at, slot_at in knowledge.slots_by_ingredient.get(name, ()):
+            filled.setdefault(rule_at, {}).setdefault(slot_at, []).append(name)
+    for rule_at in sorted(filled):
+        rule, slots = knowledge.rules[rule_at], filled[rule_at]
+        if len(slots) == len(rule.slots) and any(name in new for names in slots.values() for name in names):
+            yield rule, [slots[slot_at] for slot_at in range(len(rule.slots))]
 
 
 def _matches(
-    rule: Rule, named: list[frozenset[str]], present: Present, medications: tuple[Medication, ...], today: date
+    rule: Rule, named: list[list[str]], present: Present, medications: tuple[Medication, ...], today: date
 ) -> Iterator[tuple[Participant, ...]]:
     """`named` are the ingredients of each slot that are there."""
     fillings = [
         [
             Participant(slot.id, medication, name)
-            for name in sorted(names)
+            for name in names
             for medication in present[name]
             if _fits(slot, name, medication, medications, today)
         ]

@@ -18,6 +18,7 @@ from cds_service.knowledge.house_rules import check_card, check_cards
 from cds_service.knowledge.rules import Builder, Shelf
 from cds_service.knowledge.schema import check
 
+_IN_USE = ("active", "silent")
 CARD_FOLDERS = ("interactions", "patient-factors", "doses")
 _INPUTS = {"egfr": ("creatinine",), "crcl": ("creatinine", "weight")}
 
@@ -80,7 +81,7 @@ def _load(folder: Path) -> Knowledge:
         conditions=shelf.conditions,
         condition_index=supports.condition_index(shelf.conditions),
         rules=rules,
-        rules_by_ingredient=_index(rules),
+        slots_by_ingredient=_index(rules),
         by_the_week=_by_the_week(rules),
         suggestions=shelf.suggestions,
         topics=topics,
@@ -140,13 +141,14 @@ def _rules(cards: Mapping[str, Mapping[str, Any]], shelf: Shelf, faults: list[Fa
     return tuple(sorted(rules, key=lambda r: r.id))
 
 
-def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
-    """Ingredient -> positions of the rules that name it in any slot."""
-    found: dict[str, list[int]] = {}
-    for position, rule in enumerate(rules):
-        for name in sorted({n for slot in rule.slots for n in slot.members}):
-            found.setdefault(name, []).append(position)
-    return {name: tuple(positions) for name, positions in found.items()}
+def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
+    """Ingredient -> (position of the rule, of the slot) for each slot of a rule in use that it may fill."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for rule_at, rule in enumerate(rules):
+        for slot_at, slot in enumerate(rule.slots if rule.status in _IN_USE else ()):
+            for name in slot.members:
+                found.setdefault(name, []).append((rule_at, slot_at))
+    return {name: tuple(places) for name, places in found.items()}
 
 
 def content_hash(folder: Path) -> str:
@@ -164,7 +166,7 @@ def facts_read(rules: tuple[Rule, ...]) -> set[str]:
     """Names of all numeric facts that rules in use read."""
     names: set[str] = set()
     for rule in rules:
-        if rule.status not in ("active", "silent"):
+        if rule.status not in _IN_USE:
             continue
         names |= {test.subject for test in _tests_of(rule) if test.kind in ("number", "unknown")}
         if rule.dose:
