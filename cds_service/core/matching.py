@@ -24,36 +24,31 @@ def match_rules(
     for medication in medications:
         for name in medication.ingredients:
             present.setdefault(name, []).append(medication)
-    new = {name for medication in medications if medication.is_new for name in medication.ingredients}
-    for rule, named in _candidates(present, new, knowledge):
-        for participants in _matches(rule, named, present, medications, today):
+    for rule in _candidates(medications, knowledge):
+        if any(slot.members.isdisjoint(present) for slot in rule.slots):
+            continue
+        for participants in _matches(rule, present, medications, today):
             yield rule, participants
 
 
-def _candidates(present: Present, new: set[str], knowledge: Knowledge) -> Iterator[tuple[Rule, list[list[str]]]]:
-    """The rules each of whose slots has a drug that is there, one of them new, with those drugs for each slot."""
-    filled: dict[int, dict[int, list[str]]] = {}
-    for name in sorted(present):
-        for rule_at, slot_at in knowledge.slots_by_ingredient.get(name, ()):
-            filled.setdefault(rule_at, {}).setdefault(slot_at, []).append(name)
-    for rule_at in sorted(filled):
-        rule, slots = knowledge.rules[rule_at], filled[rule_at]
-        if len(slots) == len(rule.slots) and any(name in new for names in slots.values() for name in names):
-            yield rule, [slots[slot_at] for slot_at in range(len(rule.slots))]
+def _candidates(medications: tuple[Medication, ...], knowledge: Knowledge) -> list[Rule]:
+    """The rules in use that name a drug of a new order."""
+    new = {name for medication in medications if medication.is_new for name in medication.ingredients}
+    positions = {position for name in new for position in knowledge.rules_by_ingredient.get(name, ())}
+    return [knowledge.rules[position] for position in sorted(positions)]
 
 
 def _matches(
-    rule: Rule, named: list[list[str]], present: Present, medications: tuple[Medication, ...], today: date
+    rule: Rule, present: Present, medications: tuple[Medication, ...], today: date
 ) -> Iterator[tuple[Participant, ...]]:
-    """`named` are the ingredients of each slot that are there."""
     fillings = [
         [
             Participant(slot.id, medication, name)
-            for name in names
+            for name in sorted(slot.members.intersection(present))
             for medication in present[name]
             if _fits(slot, name, medication, medications, today)
         ]
-        for slot, names in zip(rule.slots, named, strict=True)
+        for slot in rule.slots
     ]
     if len(rule.slots) == 1 and (rule.slots[0].at_least > 1 or rule.slots[0].scale):
         yield from _counted(rule.slots[0], fillings[0])

@@ -81,7 +81,7 @@ def _load(folder: Path) -> Knowledge:
         conditions=shelf.conditions,
         condition_index=supports.condition_index(shelf.conditions),
         rules=rules,
-        slots_by_ingredient=_index(rules),
+        rules_by_ingredient=_index(rules),
         by_the_week=_by_the_week(rules),
         suggestions=shelf.suggestions,
         topics=topics,
@@ -141,14 +141,14 @@ def _rules(cards: Mapping[str, Mapping[str, Any]], shelf: Shelf, faults: list[Fa
     return tuple(sorted(rules, key=lambda r: r.id))
 
 
-def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[tuple[int, int], ...]]:
-    """Ingredient -> (position of the rule, of the slot) for each slot of a rule in use that it may fill."""
-    found: dict[str, list[tuple[int, int]]] = {}
-    for rule_at, rule in enumerate(rules):
-        for slot_at, slot in enumerate(rule.slots if rule.status in _IN_USE else ()):
-            for name in slot.members:
-                found.setdefault(name, []).append((rule_at, slot_at))
-    return {name: tuple(places) for name, places in found.items()}
+def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
+    """Ingredient -> positions of the rules in use that name it in any slot."""
+    found: dict[str, list[int]] = {}
+    for position, rule in enumerate(rules):
+        if rule.status in _IN_USE:
+            for name in {n for slot in rule.slots for n in slot.members}:
+                found.setdefault(name, []).append(position)
+    return {name: tuple(positions) for name, positions in found.items()}
 
 
 def content_hash(folder: Path) -> str:

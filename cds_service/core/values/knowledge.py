@@ -357,7 +357,7 @@ class Knowledge:
     conditions: Mapping[str, ConditionGroup]
     condition_index: Mapping[tuple[str, str], tuple[str, ...]]
     rules: tuple[Rule, ...]
-    slots_by_ingredient: Mapping[str, tuple[tuple[int, int], ...]]
+    rules_by_ingredient: Mapping[str, tuple[int, ...]]
     by_the_week: frozenset[str]
     suggestions: Mapping[str, SuggestionPlan]
     topics: Mapping[str, Topic]
