@@ -67,8 +67,8 @@ MUTANTS = (
     ),
     Mutant(
         "below a limit is above it",
-        '"below": value < limit',
-        '"below": value > limit',
+        '"below": operator.lt',
+        '"below": operator.gt',
         "kidneys_lower_egfr",
     ),
     Mutant(
@@ -103,8 +103,8 @@ MUTANTS = (
     ),
     Mutant(
         "at least is below",
-        '"at_least": value >= limit',
-        '"at_least": value < limit',
+        '"at_least": operator.ge',
+        '"at_least": operator.lt',
         "risk_older_age",
     ),
     Mutant(

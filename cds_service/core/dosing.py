@@ -186,12 +186,13 @@ def _daily(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> Da
     if not dosages:
         return DailyDose(None, "the order states no dose")
     days: dict[tuple[int, str], Decimal] = {}
+    every_day = _WEEKDAYS if any(dosage.days_of_week for dosage in dosages) else _WEEKDAYS[:1]
     for dosage in dosages:
         amount = _one(dosage, product, ingredient)
         if amount.mg is None:
             return amount
         step = _step(dosage)
-        for day in dosage.days_of_week or _WEEKDAYS:
+        for day in dosage.days_of_week or every_day:
             days[step, day] = days.get((step, day), Decimal(0)) + amount.mg
     return DailyDose(max(days.values()))
 

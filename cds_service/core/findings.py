@@ -66,12 +66,14 @@ def _keep_loudest(found: dict[tuple[object, ...], Finding], finding: Finding) ->
 
 
 def _situation(participants: tuple[Participant, ...], medications: tuple[Medication, ...], facts: Facts) -> Situation:
-    ordered = [p for p in participants if p.medication.role == "ordering"]
-    before = {(name, m.route) for m in medications if m.was_taken for name in m.ingredients}
-    together = len(ordered) == len(participants) > 1 and not any(
-        (p.ingredient, p.medication.route) in before for p in ordered
-    )
+    ordered = all(p.medication.role == "ordering" for p in participants)
+    together = len(participants) > 1 and ordered and not any(_was_taken(p, medications) for p in participants)
     return Situation(participants, medications, facts, together, _is_renewal(participants, medications))
+
+
+def _was_taken(participant: Participant, medications: tuple[Medication, ...]) -> bool:
+    name, route = participant.ingredient, participant.medication.route
+    return any(m.was_taken and m.route == route and name in m.ingredients for m in medications)
 
 
 def _is_renewal(participants: tuple[Participant, ...], medications: tuple[Medication, ...]) -> bool:
