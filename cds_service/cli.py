@@ -113,17 +113,12 @@ def _check(options: argparse.Namespace) -> int:
     from cds_service.app import create_app
     from cds_service.settings import read_settings
     from cds_service.web.json_body import read_json
-    from cds_service.web.services import SERVICES
+    from cds_service.web.services import service_of
 
     settings = read_settings(os.environ)
-    day = options.today or datetime.now(settings.timezone).date()
+    day = options.today or _today()
     body = _read(options.request)
-    hook = read_json(body)
-    name = hook.get("hook") if isinstance(hook, dict) else None
-    service = next((s for s, h in SERVICES.items() if h == name), "")
-    if not service:
-        print(f"cds-service: hook: is not one of {', '.join(SERVICES.values())}", file=sys.stderr)
-        return 2
+    service = service_of(read_json(body))
     client = create_app(settings, lambda: day).test_client()
     response = client.post(f"/cds-services/{service}", data=body, content_type="application/json")
     answer = read_json(response.get_data())
@@ -168,7 +163,6 @@ def _indented(markdown: str) -> list[str]:
 
 def _fixture(options: argparse.Namespace) -> int:
     from cds_service.fixtures import fixtures_folder, moved_to, read_fixtures
-    from cds_service.settings import read_settings
 
     known = {fixture.name: fixture for fixture in read_fixtures(fixtures_folder())}
     if options.name is None:
@@ -181,8 +175,7 @@ def _fixture(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    today = options.today or datetime.now(read_settings(os.environ).timezone).date()
-    print(moved_to(known[options.name], today))
+    print(moved_to(known[options.name], options.today or _today()))
     return 0
 
 

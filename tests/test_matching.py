@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 import copy
-import shutil
 
 import pytest
 import yaml
 from flask.testing import FlaskClient
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.knowledge import cards_folder
-from cds_service.knowledge.load import CARD_FOLDERS
-from cds_service.lint import stamp
-from cds_service.settings import read_settings
 from tests.helpers import (
     BACLOFEN,
     GABAPENTIN,
     SELECT,
-    TODAY,
     answer_of,
     cards_of_topic,
     cns_card,
@@ -27,6 +21,7 @@ from tests.helpers import (
     rules_of,
     suggestions_of,
 )
+from tests.own_cards import service_with
 
 PAIR = "gabapentin-baclofen-cns-depression"
 AMITRIPTYLINE = {"drug": "amitriptyline 25 MG Oral Tablet", "dose": "1 tablet", "bedtime": True}
@@ -36,19 +31,11 @@ GROUP = {"any_of": ["gabapentin", "baclofen", "amitriptyline"]}
 @pytest.fixture(scope="module")
 def class_rule(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
     """A service whose one rule is a class rule: any two of three sedating drugs."""
-    cards = tmp_path_factory.mktemp("class") / "cards"
-    shutil.copytree(cards_folder(), cards)
-    for part in CARD_FOLDERS:
-        for path in (cards / part).glob("*.yaml"):
-            if path.stem != PAIR:
-                path.unlink()
-    path = cards / "interactions" / f"{PAIR}.yaml"
+    path = cards_folder() / "interactions" / f"{PAIR}.yaml"
     card = yaml.safe_load(path.read_text(encoding="utf-8"))
     card |= {"drugs": {"drug_a": GROUP, "drug_b": copy.deepcopy(GROUP)}, "modifiers": [], "variants": []}
     card["history"][-1]["content"] = ""
-    path.write_text(yaml.safe_dump(card), encoding="utf-8")
-    assert stamp(cards)
-    return create_app(read_settings({"CDS_CARDS": str(cards)}), lambda: TODAY).test_client()
+    return service_with(tmp_path_factory.mktemp("class") / "cards", card)
 
 
 @pytest.mark.parametrize("draft", [GABAPENTIN, "gabapentin 600 MG Oral Tablet", "Neurontin 300mg caps"], ids=str)

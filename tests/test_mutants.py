@@ -43,8 +43,8 @@ class Mutant:
 MUTANTS = (
     Mutant(
         "only the first slot may be new",
-        "any(_is_ordered(p.medication) for p in participants)",
-        "_is_ordered(participants[0].medication)",
+        "any(map(_is_ordered, participants))",
+        "_is_ordered(participants[0])",
         "symmetry",
     ),
     Mutant(
@@ -67,8 +67,8 @@ MUTANTS = (
     ),
     Mutant(
         "below a limit is above it",
-        '"below": operator.lt',
-        '"below": operator.gt',
+        'return value < limit if bound == "below"',
+        'return value > limit if bound == "below"',
         "kidneys_lower_egfr",
     ),
     Mutant(
@@ -103,8 +103,8 @@ MUTANTS = (
     ),
     Mutant(
         "at least is below",
-        '"at_least": operator.ge',
-        '"at_least": operator.lt',
+        "return value >= limit\n",
+        "return value < limit\n",
         "risk_older_age",
     ),
     Mutant(
@@ -146,13 +146,13 @@ MUTANTS = (
     ),
     Mutant(
         "nothing new need be involved",
-        'return medication.role == "ordering" and medication.is_new',
+        'return participant.medication.role == "ordering" and participant.medication.is_new',
         "return True",
         "old_pair_every_card",
     ),
     Mutant(
         "rules of current drugs are looked at, and nothing new need be involved",
-        'return medication.role == "ordering" and medication.is_new',
+        'return participant.medication.role == "ordering" and participant.medication.is_new',
         "return True",
         "old_pair_stays_silent",
         second=(" if medication.is_new for name in medication.ingredients}", " for name in medication.ingredients}"),

@@ -27,7 +27,7 @@ from cds_service.fixtures import read_fixture
 from cds_service.settings import Settings
 from cds_service.web.answer import EXTENSION
 from cds_service.web.json_body import read_json
-from cds_service.web.services import SERVICES
+from cds_service.web.services import SERVICES, service_of
 
 INDICATORS = ("critical", "warning", "info")
 _NOTICES = "check"
@@ -137,12 +137,7 @@ def _fixture(folder: Path) -> Call:
 
 def _plain(file: Path, day: date) -> Call:
     body = file.read_bytes()
-    hook = read_json(body)
-    name = hook.get("hook") if isinstance(hook, dict) else None
-    service = next((s for s, h in SERVICES.items() if h == name), "")
-    if not service:
-        raise BadRequest("hook", f"is not one of {', '.join(SERVICES.values())}")
-    return Call(file.name, service, day, body)
+    return Call(file.name, service_of(read_json(body)), day, body)
 
 
 # --- Counting ------------------------------------------------------------------------------------------------

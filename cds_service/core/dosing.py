@@ -8,10 +8,10 @@ Units of timing are those of FHIR Timing (UCUM: s min h d wk mo a).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, Decimal
 
-from cds_service.core.naming import tokens_of
+from cds_service.core.tokens import tokens_of
 from cds_service.core.values import DailyDose, Dosage, Product, Quantity, Strength, Vocabulary
 
 _DAYS = {"d": 1, "wk": 7, "mo": 30, "a": 365}
@@ -61,6 +61,8 @@ _PIECES = frozenset(
 _BEDTIME = ("HS", "BED")
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = len(_WEEKDAYS)
+NO_DOSE = DailyDose(None, "the order states no dose")
+_WorkOut = Callable[[tuple[Dosage, ...], Product, str], DailyDose]
 HIGHEST_SENSIBLE = Decimal(10) ** 9
 
 
@@ -158,14 +160,10 @@ def _written_days(text: str, vocabulary: Vocabulary) -> Decimal | None:
 
 def weekly_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping[str, DailyDose]:
     """mg per week of each ingredient of `product`; the days of each instruction times its dose on such a day."""
-    if product is None:
-        return {}
-    return {name: _weekly(dosages, product, name) for name in product.ingredients}
+    return _of_each(dosages, product, _weekly)
 
 
 def _weekly(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> DailyDose:
-    if not dosages:
-        return DailyDose(None, "the order states no dose")
     weeks: dict[int, Decimal] = {}
     for dosage in dosages:
         amount, days = _one(dosage, product, ingredient), _days(dosage)
@@ -177,14 +175,17 @@ def _weekly(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> D
 
 def daily_doses(dosages: tuple[Dosage, ...], product: Product | None) -> Mapping[str, DailyDose]:
     """mg per day of each ingredient of `product`, on the highest day."""
-    if product is None:
-        return {}
-    return {name: _daily(dosages, product, name) for name in product.ingredients}
+    return _of_each(dosages, product, _daily)
+
+
+def _of_each(dosages: tuple[Dosage, ...], product: Product | None, work_out: _WorkOut) -> Mapping[str, DailyDose]:
+    names = product.ingredients if product else ()
+    if product is None or not dosages:
+        return dict.fromkeys(names, NO_DOSE)
+    return {name: work_out(dosages, product, name) for name in names}
 
 
 def _daily(dosages: tuple[Dosage, ...], product: Product, ingredient: str) -> DailyDose:
-    if not dosages:
-        return DailyDose(None, "the order states no dose")
     days: dict[tuple[int, str], Decimal] = {}
     every_day = _WEEKDAYS if any(dosage.days_of_week for dosage in dosages) else _WEEKDAYS[:1]
     for dosage in dosages:

@@ -9,10 +9,9 @@ from datetime import date
 
 from cds_service.core.cards import compose_cards
 from cds_service.core.facts import gather_facts
-from cds_service.core.findings import find_interactions
+from cds_service.core.findings import find_interactions, is_shown
 from cds_service.core.medications import read_medications
 from cds_service.core.notices import compose_notices, not_checked
-from cds_service.core.screening import is_shown
 from cds_service.core.values import (
     Card,
     Evaluation,

@@ -44,6 +44,13 @@ def find_interactions(
     return tuple(sorted(found.values(), key=finding_order)), tuple(dict.fromkeys(unjudged))
 
 
+def is_shown(finding: Finding) -> bool:
+    """Silent rules and minor findings are counted, not shown, unless the card file says otherwise."""
+    if finding.rule.status != "active":
+        return False
+    return finding.severity != "minor" or finding.rule.show_minor
+
+
 def finding_order(finding: Finding) -> tuple[int, int, bool, bool, str, tuple[str, ...], tuple[str, ...]]:
     """Worst first: indicator, severity; of equals what is new, then a rule that names several drugs, then id."""
     drugs = tuple(sorted(p.ingredient for p in finding.participants))

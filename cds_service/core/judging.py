@@ -6,7 +6,6 @@ it comes back with the name of the fact, so that the card can say what was missi
 
 from __future__ import annotations
 
-import operator
 from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
@@ -87,11 +86,12 @@ def _within(value: Decimal, comparator: str, bound: str, limit: Decimal) -> bool
     return outermost if outermost == _keeps_far_out(comparator, bound) else None
 
 
-_BOUNDS = {"at_least": operator.ge, "above": operator.gt, "below": operator.lt, "at_most": operator.le}
-
-
 def _keeps(value: Decimal, bound: str, limit: Decimal) -> bool:
-    return bool(_BOUNDS[bound](value, limit))
+    if bound == "at_least":
+        return value >= limit
+    if bound == "above":
+        return value > limit
+    return value < limit if bound == "below" else value <= limit
 
 
 def _keeps_beyond(value: Decimal, comparator: str, bound: str, limit: Decimal) -> bool:

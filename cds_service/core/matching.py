@@ -58,7 +58,7 @@ def _matches(
         return
     being = rule.slots[0].being
     for participants in product(*fillings):
-        if (being or any(_is_ordered(p.medication) for p in participants)) and _is_match(participants):
+        if (being or any(map(_is_ordered, participants))) and _is_match(participants):
             yield participants
 
 
@@ -102,9 +102,9 @@ def _within_washout(medication: Medication, days: int, today: date) -> bool:
     return medication.stopped_on is None or (today - medication.stopped_on).days <= days
 
 
-def _is_ordered(medication: Medication) -> bool:
+def _is_ordered(participant: Participant) -> bool:
     """Something new must be involved: an order being placed now, for order-select a selected one."""
-    return medication.role == "ordering" and medication.is_new
+    return participant.medication.role == "ordering" and participant.medication.is_new
 
 
 def _is_match(participants: tuple[Participant, ...]) -> bool:
@@ -127,12 +127,8 @@ def _counted(slot: Slot, fillings: list[Participant]) -> Iterator[tuple[Particip
         by_ingredient.setdefault(participant.ingredient, participant)
     chosen = tuple(by_ingredient[name] for name in sorted(by_ingredient))
     several = len({p.medication.entry.key for p in chosen}) > 1 or slot.at_least == 1
-    if len(chosen) >= slot.at_least and several and _scores_enough(slot, chosen) and any(map(_is_new, chosen)):
+    if len(chosen) >= slot.at_least and several and _scores_enough(slot, chosen) and any(map(_is_ordered, chosen)):
         yield chosen
-
-
-def _is_new(participant: Participant) -> bool:
-    return _is_ordered(participant.medication)
 
 
 def _scores_enough(slot: Slot, chosen: tuple[Participant, ...]) -> bool:
@@ -144,7 +140,7 @@ def _twice(fillings: list[Participant]) -> Iterator[tuple[Participant, ...]]:
     ordered = sorted(fillings, key=lambda p: (not p.medication.is_new, p.ingredient, p.medication.entry.key))
     for i, one in enumerate(ordered):
         for other in ordered[i + 1 :]:
-            if one.ingredient == other.ingredient and _is_new(one) and _adds_up(one.medication, other.medication):
+            if one.ingredient == other.ingredient and _is_ordered(one) and _adds_up(one.medication, other.medication):
                 yield one, other
 
 

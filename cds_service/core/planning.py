@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from cds_service.core.naming import tokens_of
+from cds_service.core.tokens import tokens_of
 from cds_service.core.values import (
     Facts,
     Finding,

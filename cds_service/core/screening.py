@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from cds_service.core.findings import find_interactions
+from cds_service.core.dosing import NO_DOSE
+from cds_service.core.findings import find_interactions, is_shown
 from cds_service.core.values import (
-    DailyDose,
     Facts,
-    Finding,
     Ingredient,
     Knowledge,
     Medication,
@@ -19,15 +18,7 @@ from cds_service.core.values import (
     indicator_rank,
 )
 
-_NO_DOSE = DailyDose(None, "the order states no dose")
 SILENT = -1
-
-
-def is_shown(finding: Finding) -> bool:
-    """Silent rules and minor findings are counted, not shown, unless the card file says otherwise."""
-    if finding.rule.status != "active":
-        return False
-    return finding.severity != "minor" or finding.rule.show_minor
 
 
 def loudness_of(
@@ -55,8 +46,8 @@ def _with_drug(order: Medication, drug: Ingredient) -> Medication:
         unread=(),
         disagrees=False,
         route="systemic",
-        daily={drug.name: _NO_DOSE},
-        weekly={drug.name: _NO_DOSE},
+        daily={drug.name: NO_DOSE},
+        weekly={drug.name: NO_DOSE},
         days_a_week=None,
         doses_per_day=None,
         times=(),

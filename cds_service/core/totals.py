@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 
+from cds_service.core.dosing import NO_DOSE
 from cds_service.core.products import goes_on_with
 from cds_service.core.values import DailyDose, Medication, Participant
 
@@ -60,7 +61,5 @@ def _going_on(name: str, route: str, medications: tuple[Medication, ...], doses:
 
 
 def _stated(medication: Medication, name: str, doses: DosesOf) -> tuple[Decimal, str]:
-    dose = doses(medication).get(name)
-    if dose is None or dose.mg is None:
-        return _NOTHING, dose.problem if dose else "the order states no dose"
-    return dose.mg, ""
+    dose = doses(medication).get(name, NO_DOSE)
+    return (_NOTHING, dose.problem) if dose.mg is None else (dose.mg, "")

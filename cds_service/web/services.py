@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from cds_service.core.values import JSON, Knowledge
+from cds_service.errors import BadRequest
 
 SERVICES = {"interactions-order-sign": "order-sign", "interactions-order-select": "order-select"}
 _WHEN = {"order-sign": "when they are signed", "order-select": "while they are being selected"}
+
+
+def service_of(body: Any) -> str:
+    """The service of this deployment for the hook that a call's body names. Raises BadRequest where there is none."""
+    hook = body.get("hook") if isinstance(body, dict) else None
+    service = next((name for name, of in SERVICES.items() if of == hook), "")
+    if not service:
+        raise BadRequest("hook", f"is not one of {', '.join(SERVICES.values())}")
+    return service
 
 
 def describe_services(knowledge: Knowledge) -> JSON:
