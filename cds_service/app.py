@@ -14,6 +14,7 @@ from cds_service.errors import Fault, KnowledgeError
 from cds_service.fhir.validation import validate
 from cds_service.knowledge import load_knowledge
 from cds_service.settings import Settings, read_settings
+from cds_service.web.auth import admit_callers
 from cds_service.web.cors import allow_browsers
 from cds_service.web.errors import register_errors
 from cds_service.web.hooks import hooks_blueprint
@@ -35,6 +36,7 @@ def create_app(settings: Settings | None = None, today: Callable[[], date] | Non
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen.missing_chart))
+    admit_callers(app, chosen.access)
     allow_browsers(app)
     register_errors(app)
     logging.getLogger("cds_service").info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))

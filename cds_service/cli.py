@@ -35,8 +35,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"cds-service {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
-    serve = commands.add_parser("serve", help="start the service (loopback only: access is open)")
-    serve.add_argument("--host", default="127.0.0.1", help="a loopback address (default 127.0.0.1)")
+    serve = commands.add_parser("serve", help="start the service")
+    serve.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1; others only with authentication")
     serve.add_argument("--port", type=int, default=8000, help="default 8000")
     serve.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     serve.set_defaults(run=_serve)
@@ -97,25 +97,25 @@ def _day(text: str) -> date:
 
 def _serve(options: argparse.Namespace) -> int:
     from cds_service.server import run_server
+    from cds_service.settings import read_settings
 
-    if options.host not in _LOOPBACK:
-        print(
-            f"cds-service: {options.host} is not a loopback address. Access is open, so the service listens on "
-            f"{', '.join(_LOOPBACK)} only; put an authenticating proxy on this machine in front of it.",
-            file=sys.stderr,
+    settings = read_settings(os.environ)
+    if settings.access.mode == "off" and options.host not in _LOOPBACK:
+        raise ServiceError(
+            f"{options.host} is not a loopback address. With CDS_AUTH=off access is open, so the service listens on "
+            f"{', '.join(_LOOPBACK)} only."
         )
-        return 2
     run_server(options.host, options.port, options.workers)
     return 0
 
 
 def _check(options: argparse.Namespace) -> int:
     from cds_service.app import create_app
-    from cds_service.settings import read_settings
+    from cds_service.settings import read_open_settings
     from cds_service.web.json_body import read_json
     from cds_service.web.services import service_of
 
-    settings = read_settings(os.environ)
+    settings = read_open_settings(os.environ)
     day = options.today or _today()
     body = _read(options.request)
     service = service_of(read_json(body))
@@ -196,11 +196,11 @@ def _lint(options: argparse.Namespace) -> int:
 
 def _resolve(options: argparse.Namespace) -> int:
     from cds_service.resolving import as_json, as_text, known_codes, read_names
-    from cds_service.settings import read_settings
+    from cds_service.settings import read_open_settings
 
     if options.list_ingredients and options.texts:
         raise ServiceError("--list-ingredients takes no TEXT")
-    names = read_names(options.cards or read_settings(os.environ).cards)
+    names = read_names(options.cards or read_open_settings(os.environ).cards)
     if options.list_ingredients:
         print("\n".join(known_codes(names)))
         return 0
@@ -241,10 +241,10 @@ def _cohort(options: argparse.Namespace) -> int:
 def _burden(options: argparse.Namespace) -> int:
     from cds_service.burden.counting import count_burden, find_calls, readable
     from cds_service.burden.page import write_page
-    from cds_service.settings import read_settings
+    from cds_service.settings import read_open_settings
     from cds_service.web.json_body import write_json
 
-    settings = read_settings(os.environ)
+    settings = read_open_settings(os.environ)
     calls, faults = find_calls(options.paths, options.today or _today())
     for fault in faults:
         print(f"cds-service: {fault}", file=sys.stderr)
@@ -260,9 +260,9 @@ def _burden(options: argparse.Namespace) -> int:
 
 
 def _today() -> date:
-    from cds_service.settings import read_settings
+    from cds_service.settings import read_open_settings
 
-    return datetime.now(read_settings(os.environ).timezone).date()
+    return datetime.now(read_open_settings(os.environ).timezone).date()
 
 
 def _save(path: Path, data: bytes) -> None:

@@ -4,6 +4,7 @@
     ├── BadRequest          400: the request cannot be understood; names the path
     ├── MissingChart        412: required chart data is not there (only with CDS_MISSING_CHART=412)
     ├── UnknownService      404
+    ├── Unauthorized        401: not let in; one text for all reasons
     └── StartError          the service must not start
         ├── SettingsError   a setting is wrong
         └── KnowledgeError  card files are wrong; lists every fault of every file
@@ -46,6 +47,17 @@ class UnknownService(ServiceError):
 
     status = 404
     code = "not-found"
+
+
+class Unauthorized(ServiceError):
+    """The caller is not let in. `reason`, one of a few words, is for the log and the metric, never for the answer."""
+
+    status = 401
+    code = "login"
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("the caller could not be authenticated.")
+        self.reason = reason
 
 
 class StartError(ServiceError):

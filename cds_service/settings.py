@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,14 +10,48 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from cds_service.errors import SettingsError
 from cds_service.knowledge import cards_folder
+from cds_service.outgoing import IPNetwork, is_loopback, origin_of
 
 # Every setting with its meaning; the README's table is tested against this.
 SETTINGS = {
+    "CDS_AUTH": "required (default): every caller shows a signed token; off: open, loopback only; "
+    "sandbox: required, and the public sandbox's published key counts",
+    "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required and sandbox)",
+    "CDS_PUBLIC_URL": "public base URL; discovery is at /cds-services below it (needed with required and sandbox)",
+    "CDS_JWT_ALGORITHMS": "signatures that count (default ES384 RS384; also ES and RS with 256 or 512, PS with 256, 384 or 512)",
+    "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, separated by spaces",
+    "CDS_PRIVATE_NETWORKS": "private networks that may be called, such as 10.20.0.0/16, separated by spaces",
+    "CDS_CHART_SECONDS": "time for reading the chart, within one call (default 2)",
+    "CDS_CHART_PAGES": "pages that are read of one search (default 5)",
+    "CDS_CHART_BYTES": "bytes that are read of the chart, within one call (default 5242880)",
+    "CDS_MISSING_CHART": "card (default): say on a card that the medication list was not seen; 412: refuse the call",
     "CDS_CARDS": "folder of the card files (default: the ones that come with the service)",
     "CDS_TIMEZONE": "time zone whose date is today (default UTC)",
-    "CDS_MISSING_CHART": "card (default): say on a card that the medication list was not seen; 412: refuse the call",
     "CDS_MAX_BODY": "largest request body in bytes (default 1048576)",
 }
+AUTH_MODES = ("required", "off", "sandbox")
+ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
+
+
+@dataclass(frozen=True, slots=True)
+class ChartLimits:
+    """How much of a chart one call may read from a FHIR server."""
+
+    seconds: float = 2.0
+    pages: int = 5
+    total_bytes: int = 5 * 1024 * 1024
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Who may call, and where this service is for them."""
+
+    mode: str = "off"
+    clients: Path | None = None
+    public_url: str = ""
+    algorithms: tuple[str, ...] = ("ES384", "RS384")
+    fhir_servers: frozenset[str] = frozenset()
+    private: tuple[IPNetwork, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +60,8 @@ class Settings:
 
     cards: Path
     timezone: ZoneInfo
+    access: Access = Access()
+    chart: ChartLimits = ChartLimits()
     missing_chart: str = "card"
     max_body: int = 1024 * 1024
 
@@ -37,15 +74,90 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     cards = Path(environment.get("CDS_CARDS") or cards_folder())
     if not cards.is_dir():
         raise SettingsError(f"CDS_CARDS: {cards} is not a folder. It must hold the card files.")
-    missing = environment.get("CDS_MISSING_CHART") or "card"
-    if missing not in ("card", "412"):
-        raise SettingsError(f'CDS_MISSING_CHART is "{missing}". Use card or 412.')
     return Settings(
         cards=cards,
         timezone=_timezone(environment.get("CDS_TIMEZONE") or "UTC"),
-        missing_chart=missing,
-        max_body=_bytes(environment.get("CDS_MAX_BODY") or "1048576"),
+        access=_access(environment),
+        chart=ChartLimits(
+            seconds=_number(environment, "CDS_CHART_SECONDS", 2, 1, 3),
+            pages=_number(environment, "CDS_CHART_PAGES", 5, 1, 100),
+            total_bytes=_number(environment, "CDS_CHART_BYTES", 5 * 1024 * 1024, 1024),
+        ),
+        missing_chart=_one_of(environment, "CDS_MISSING_CHART", ("card", "412")),
+        max_body=_number(environment, "CDS_MAX_BODY", 1024 * 1024, 1024),
     )
+
+
+def read_open_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings for a tool that answers nobody but its user: as in the environment, without authentication."""
+    return read_settings({**environment, "CDS_AUTH": "off"})
+
+
+def base_url(text: str, name: str) -> str:
+    """A base URL without a slash at the end: https, or http on this machine. Raises SettingsError naming `name`."""
+    origin = origin_of(text)
+    is_plain = origin.startswith("http://")
+    if not origin or "?" in text or "#" in text or (is_plain and not is_loopback(_host(origin))):
+        raise SettingsError(f'{name}: "{text}" is no base URL. Use https://host/path (http only on this machine).')
+    return text.rstrip("/")
+
+
+def _host(origin: str) -> str:
+    return origin.split("://", 1)[1].rsplit(":", 1)[0]
+
+
+def _access(environment: Mapping[str, str]) -> Access:
+    mode = _one_of(environment, "CDS_AUTH", AUTH_MODES)
+    clients, public = environment.get("CDS_CLIENTS", ""), environment.get("CDS_PUBLIC_URL", "")
+    missing = [name for name, value in (("CDS_CLIENTS", clients), ("CDS_PUBLIC_URL", public)) if not value]
+    if mode != "off" and missing:
+        raise SettingsError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set. With CDS_AUTH={mode} the "
+            "service needs the file of its CDS Clients and its public base URL; CDS_AUTH=off opens it to "
+            "programs on this machine only."
+        )
+    if clients and not Path(clients).is_file():
+        raise SettingsError(f"CDS_CLIENTS: {clients} is not a file. It must hold the CDS Clients.")
+    return Access(
+        mode=mode,
+        clients=Path(clients) if clients else None,
+        public_url=base_url(public, "CDS_PUBLIC_URL") if public else "",
+        algorithms=_algorithms(environment.get("CDS_JWT_ALGORITHMS") or "ES384 RS384"),
+        fhir_servers=frozenset(
+            base_url(url, "CDS_FHIR_SERVERS") for url in environment.get("CDS_FHIR_SERVERS", "").split()
+        ),
+        private=tuple(_network(text) for text in environment.get("CDS_PRIVATE_NETWORKS", "").split()),
+    )
+
+
+def _algorithms(text: str) -> tuple[str, ...]:
+    chosen = tuple(text.replace(",", " ").split())
+    wrong = [name for name in chosen if name not in ALGORITHMS]
+    if wrong or not chosen:
+        raise SettingsError(f'CDS_JWT_ALGORITHMS is "{text}". Use some of {", ".join(ALGORITHMS)}.')
+    return chosen
+
+
+def _network(text: str) -> IPNetwork:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        raise SettingsError(f'CDS_PRIVATE_NETWORKS: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
+
+
+def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:
+    value = environment.get(name) or allowed[0]
+    if value not in allowed:
+        raise SettingsError(f'{name} is "{value}". Use {", ".join(allowed[:-1])} or {allowed[-1]}.')
+    return value
+
+
+def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:
+    text = environment.get(name) or str(default)
+    if not (text.isascii() and text.isdigit()) or int(text) < least or (most is not None and int(text) > most):
+        allowed = f"at least {least}" if most is None else f"from {least} to {most}"
+        raise SettingsError(f'{name} is "{text}". Use a whole number, {allowed}.')
+    return int(text)
 
 
 def _timezone(name: str) -> ZoneInfo:
@@ -55,9 +167,3 @@ def _timezone(name: str) -> ZoneInfo:
         raise SettingsError(
             f'CDS_TIMEZONE is "{name}", which is no time zone. Use a name such as Europe/Berlin or UTC.'
         ) from error
-
-
-def _bytes(text: str) -> int:
-    if not text.isdigit() or int(text) < 1024:
-        raise SettingsError(f'CDS_MAX_BODY is "{text}". Use a whole number of bytes, at least 1024.')
-    return int(text)

@@ -22,7 +22,7 @@ def knowledge() -> Knowledge:
 @pytest.fixture(scope="session")
 def app() -> Flask:
     """The application with default settings; it keeps nothing between calls."""
-    return create_app(read_settings({}), lambda: TODAY)
+    return create_app(read_settings({"CDS_AUTH": "off"}), lambda: TODAY)
 
 
 @pytest.fixture

@@ -57,11 +57,12 @@ IMPURE_CALLS = {
 ALLOWED = {
     "core": set(),
     "errors": set(),
-    "settings": {"errors", "knowledge"},
+    "outgoing": set(),
+    "settings": {"errors", "knowledge", "outgoing"},
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
-    "fhir": {"core.values", "errors"},
+    "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors"},
-    "web": {"core.evaluate", "core.values", "core.identity", "fhir", "errors"},
+    "web": {"core.evaluate", "core.values", "core.identity", "fhir", "errors", "outgoing", "settings", "store"},
 }
 
 

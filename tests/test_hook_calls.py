@@ -42,7 +42,7 @@ def test_the_same_call_gets_the_same_bytes(client: FlaskClient, knowledge: Knowl
 
 def test_another_process_would_send_the_same_bytes(client: FlaskClient, knowledge: Knowledge) -> None:
     """A second application, built on its own, answers byte for byte like the first."""
-    other = create_app(read_settings({}), lambda: TODAY).test_client()
+    other = create_app(read_settings({"CDS_AUTH": "off"}), lambda: TODAY).test_client()
     body = hook_call(knowledge, [GABAPENTIN, "xyzzyol 5 MG Oral Tablet"])
     assert post(client, body).get_data() == post(other, body).get_data()
 

@@ -42,7 +42,14 @@ def port() -> Iterator[int]:
         probe.bind(("127.0.0.1", 0))
         number = probe.getsockname()[1]
     command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", str(number), "--workers", "1"]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
+    with subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        env=os.environ | {"CDS_AUTH": "off"},
+    ) as process:
         try:
             wait_for(number)
             yield number

@@ -23,7 +23,7 @@ from tests.helpers import SIGN, hook_call
 
 def test_serve_refuses_an_address_that_others_can_reach() -> None:
     """Access is open, so the service listens on loopback only."""
-    assert "loopback" in refusal(run("serve", "--host", "0.0.0.0"))
+    assert "loopback" in refusal(run("serve", "--host", "0.0.0.0", CDS_AUTH="off"))
 
 
 def test_serve_answers_discovery_and_hook_calls(knowledge: Knowledge) -> None:
@@ -51,7 +51,7 @@ def serving() -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = os.environ | {"PYTHONPATH": str(ROOT)}
+    settings = os.environ | {"PYTHONPATH": str(ROOT), "CDS_AUTH": "off"}
     command = [*COMMAND[:1], *COMMAND[3:], "serve", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE) as process:
         try:

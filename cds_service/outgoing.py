@@ -1,0 +1,272 @@
+"""The one way out: GET from servers that the configuration lists, and from nowhere else.
+
+Addresses in a request (`fhirServer`, a page's `next` link, a token's `jku`) come from outside, and with them
+anybody could make the service call into its own network (server-side request forgery). So:
+
+- only origins (scheme, host, port) that the caller passes in from the configuration, never from the request;
+- https, or http where the configuration lists a loopback address as http;
+- the name is resolved once, every address it has is judged, and the connection goes to the judged address;
+- no private, loopback or link-local address unless it is listed: by itself, or by its network;
+- redirects are not followed; an answer is bounded in bytes, and everything together in seconds, however
+  slowly a server drips.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpcore
+import httpx
+
+IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
+IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+_PORTS = {"https": 443, "http": 80}
+# Addresses that carry an IPv4 address inside: what they lead to is not what they look like.
+_TUNNELS = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
+_CONNECTIONS = 32
+_CHUNK = 65536
+
+
+class OutgoingError(Exception):
+    """A call that was not made or did not succeed. `reason` is one of a few words, fit for a metric."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class Answer:
+    """What a server answered: status, headers and the whole body."""
+
+    __slots__ = ("body", "headers", "status")
+
+    def __init__(self, status: int, headers: Mapping[str, str], body: bytes) -> None:
+        self.status = status
+        self.headers = headers
+        self.body = body
+
+
+def origin_of(url: str) -> str:
+    """`scheme://host:port` of an absolute http(s) URL without user name, or "" if it is none."""
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError:
+        return ""
+    if parts.scheme not in _PORTS or not parts.hostname or "@" in parts.netloc or "\\" in url:
+        return ""
+    host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
+    return f"{parts.scheme}://{host.lower()}:{port or _PORTS[parts.scheme]}"
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, as it stands in a URL, is this machine."""
+    if host.lower() == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False
+
+
+class Outgoing:
+    """A connection pool that reaches only what is listed. Safe to share between threads; open one per process.
+
+    `private` are networks that may be reached although they are not public.
+    """
+
+    def __init__(self, private: Iterable[IPNetwork] = ()) -> None:
+        self._private = tuple(private)
+        self._lock = threading.Lock()
+        self._client: httpx.Client | None = None
+
+    def get(
+        self,
+        url: str,
+        origins: Iterable[str],
+        headers: Mapping[str, str],
+        deadline: float,
+        most_bytes: int,
+    ) -> Answer:
+        """GET `url` if its origin is one of `origins` (as `origin_of` writes them).
+
+        `deadline` is a reading of `time.monotonic()`. Raises OutgoingError: refused, timeout, unreachable,
+        redirect or too-large. Any other status is an Answer.
+        """
+        if origin_of(url) not in set(origins) or not origin_of(url):
+            raise OutgoingError("refused")
+        _DEADLINE.at = deadline
+        try:
+            with self._open().stream("GET", url, headers=dict(headers)) as response:
+                if response.is_redirect:
+                    raise OutgoingError("redirect")
+                return Answer(response.status_code, response.headers, _body(response, most_bytes))
+        except (httpcore.TimeoutException, httpx.TimeoutException):
+            raise OutgoingError("timeout") from None
+        except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
+            raise OutgoingError("unreachable") from None
+
+    def _open(self) -> httpx.Client:
+        """The pool, made at the first call: after gunicorn's fork, so that no two processes share a socket."""
+        with self._lock:
+            if self._client is None:
+                transport = _Transport(_Backend(self._private))
+                self._client = httpx.Client(transport=transport, follow_redirects=False, trust_env=False)
+            return self._client
+
+
+def _body(response: httpx.Response, most_bytes: int) -> bytes:
+    """The body, decompressed and bounded; a small body that unpacks to a large one is refused as well."""
+    parts: list[bytes] = []
+    size = 0
+    for chunk in response.iter_bytes(_CHUNK):
+        size += len(chunk)
+        if size > most_bytes:
+            raise OutgoingError("too-large")
+        if time.monotonic() > _DEADLINE.at:
+            raise OutgoingError("timeout")
+        parts.append(chunk)
+    return b"".join(parts)
+
+
+# --- Below HTTP: addresses and time ---------------------------------------------------------------------
+
+
+class _Deadline(threading.local):
+    """When the call that this thread makes must be over (a reading of `time.monotonic()`)."""
+
+    at = 0.0
+
+
+_DEADLINE = _Deadline()
+
+
+def _left(timeout: float | None, error: type[Exception]) -> float:
+    """Seconds this step may take."""
+    left = _DEADLINE.at - time.monotonic()
+    if left <= 0:
+        raise error
+    return left if timeout is None else min(timeout, left)
+
+
+class _Backend(httpcore.NetworkBackend):
+    """Connects to an address that was judged, never to a name."""
+
+    def __init__(self, private: tuple[IPNetwork, ...]) -> None:
+        self._private = private
+        self._inner = httpcore.SyncBackend()
+
+    def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.NetworkStream:
+        """A stream to the first address of `host`, if all of its addresses may be reached."""
+        addresses = _resolve(host, port)
+        if not addresses or not all(self._may_reach(address, host) for address in addresses):
+            raise OutgoingError("refused")
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        stream = self._inner.connect_tcp(str(addresses[0]), port, limit, local_address, socket_options)
+        return _Stream(stream)
+
+    def _may_reach(self, address: IPAddress, host: str) -> bool:
+        inside = getattr(address, "ipv4_mapped", None) or address
+        if any(inside in net for net in _TUNNELS if net.version == inside.version):
+            return False
+        if any(inside in net for net in self._private if net.version == inside.version):
+            return True
+        if is_loopback(host):
+            return inside.is_loopback
+        return host.strip("[]") == str(address) or (inside.is_global and not inside.is_multicast)
+
+
+def _resolve(host: str, port: int) -> list[IPAddress]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        raise OutgoingError("unreachable") from None
+    return [ipaddress.ip_address(str(entry[4][0]).split("%")[0]) for entry in found]
+
+
+class _Stream(httpcore.NetworkStream):
+    """A stream whose every step ends at the deadline of the call."""
+
+    def __init__(self, inner: httpcore.NetworkStream) -> None:
+        self._inner = inner
+
+    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        """At most `max_bytes`, before the deadline."""
+        return self._inner.read(max_bytes, _left(timeout, httpcore.ReadTimeout))
+
+    def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        """All of `buffer`, before the deadline."""
+        self._inner.write(buffer, _left(timeout, httpcore.WriteTimeout))
+
+    def close(self) -> None:
+        """End the connection."""
+        self._inner.close()
+
+    def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.NetworkStream:
+        """The same stream, encrypted; the certificate is checked against the name, not the address."""
+        limit = _left(timeout, httpcore.ConnectTimeout)
+        return _Stream(self._inner.start_tls(ssl_context, server_hostname, limit))
+
+    def get_extra_info(self, info: str) -> Any:
+        """What httpcore asks about the socket."""
+        return self._inner.get_extra_info(info)
+
+
+class _Transport(httpx.BaseTransport):
+    """httpx over a pool of our own, because httpx's own transport takes no backend."""
+
+    def __init__(self, backend: _Backend) -> None:
+        self._pool = httpcore.ConnectionPool(
+            ssl_context=ssl.create_default_context(),
+            max_connections=_CONNECTIONS,
+            keepalive_expiry=15,
+            network_backend=backend,
+        )
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        """Send one request and hand the body on as a stream."""
+        asked = httpcore.Request(
+            method=request.method,
+            url=httpcore.URL(
+                scheme=request.url.raw_scheme,
+                host=request.url.raw_host,
+                port=request.url.port,
+                target=request.url.raw_path,
+            ),
+            headers=request.headers.raw,
+            extensions={"timeout": {"pool": max(0.0, _DEADLINE.at - time.monotonic())}},
+        )
+        got = self._pool.handle_request(asked)
+        return httpx.Response(got.status, headers=got.headers, stream=_Body(got), extensions=got.extensions)
+
+    def close(self) -> None:
+        """Close every connection."""
+        self._pool.close()
+
+
+class _Body(httpx.SyncByteStream):
+    def __init__(self, response: httpcore.Response) -> None:
+        self._response = response
+
+    def __iter__(self) -> Iterator[bytes]:
+        yield from self._response.iter_stream()
+
+    def close(self) -> None:
+        self._response.close()
