@@ -54,6 +54,24 @@ class Answer:
         self.body = body
 
 
+class Budget:
+    """Bytes that some requests may read together; `of` is a larger one that they count against as well."""
+
+    def __init__(self, size: int, of: Budget | None = None) -> None:
+        self._left = size
+        self._of = of
+        self._lock = threading.Lock()
+
+    def take(self, count: int) -> None:
+        """Use up `count` bytes. Raises OutgoingError (too-large) where there are no more."""
+        with self._lock:
+            self._left -= count
+            if self._left < 0:
+                raise OutgoingError("too-large")
+        if self._of is not None:
+            self._of.take(count)
+
+
 def origin_of(url: str) -> str:
     """`scheme://host:port` of an absolute http(s) URL without user name, or "" if it is none."""
     try:
@@ -94,25 +112,33 @@ class Outgoing:
         origins: Iterable[str],
         headers: Mapping[str, str],
         deadline: float,
-        most_bytes: int,
+        budget: Budget,
     ) -> Answer:
         """GET `url` if its origin is one of `origins` (as `origin_of` writes them).
 
         `deadline` is a reading of `time.monotonic()`. Raises OutgoingError: refused, timeout, unreachable,
-        redirect or too-large. Any other status is an Answer.
+        redirect, compressed or too-large. Any other status is an Answer.
         """
         if origin_of(url) not in set(origins) or not origin_of(url):
             raise OutgoingError("refused")
         _DEADLINE.at = deadline
         try:
-            with self._open().stream("GET", url, headers=dict(headers)) as response:
-                if response.is_redirect:
+            sent = {**headers, "Accept-Encoding": "identity"}
+            with self._open().stream("GET", url, headers=sent) as response:
+                if 300 <= response.status_code < 400:
                     raise OutgoingError("redirect")
-                return Answer(response.status_code, response.headers, _body(response, most_bytes))
+                return Answer(response.status_code, response.headers, _body(response, budget))
         except (httpcore.TimeoutException, httpx.TimeoutException):
             raise OutgoingError("timeout") from None
         except (httpcore.NetworkError, httpcore.ProtocolError, httpx.HTTPError, httpx.InvalidURL, OSError, ValueError):
             raise OutgoingError("unreachable") from None
+
+    def close(self) -> None:
+        """Close every connection; a later call opens new ones."""
+        with self._lock:
+            if self._client is not None:
+                self._client.close()
+                self._client = None
 
     def _open(self) -> httpx.Client:
         """The pool, made at the first call: after gunicorn's fork, so that no two processes share a socket."""
@@ -123,16 +149,13 @@ class Outgoing:
             return self._client
 
 
-def _body(response: httpx.Response, most_bytes: int) -> bytes:
-    """The body, decompressed and bounded; a small body that unpacks to a large one is refused as well."""
+def _body(response: httpx.Response, budget: Budget) -> bytes:
+    """The body as it came. One that is compressed, unasked, is refused: it may unpack to anything."""
+    if response.headers.get("content-encoding", "identity") != "identity":
+        raise OutgoingError("compressed")
     parts: list[bytes] = []
-    size = 0
-    for chunk in response.iter_bytes(_CHUNK):
-        size += len(chunk)
-        if size > most_bytes:
-            raise OutgoingError("too-large")
-        if time.monotonic() > _DEADLINE.at:
-            raise OutgoingError("timeout")
+    for chunk in response.iter_raw(_CHUNK):
+        budget.take(len(chunk))
         parts.append(chunk)
     return b"".join(parts)
 

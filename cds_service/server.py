@@ -25,6 +25,14 @@ class _Server(BaseApplication):  # type: ignore[misc]
         return create_app()
 
 
+def _let_go(_: Any, worker: Any) -> None:
+    """Before a worker ends: close what its application holds."""
+    from cds_service.app import close_app
+
+    if (app := getattr(worker, "wsgi", None)) is not None:
+        close_app(app)
+
+
 def run_server(host: str, port: int, workers: int) -> None:
     """Serve until stopped. The knowledge is loaded once, before the workers are forked."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
@@ -43,5 +51,6 @@ def run_server(host: str, port: int, workers: int) -> None:
         "control_socket_disable": True,
         "accesslog": None,
         "loglevel": "warning",
+        "worker_exit": _let_go,
     }
     _Server(options).run()

@@ -18,7 +18,7 @@ SETTINGS = {
     "sandbox: required, and the public sandbox's published key counts",
     "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required and sandbox)",
     "CDS_PUBLIC_URL": "public base URL; discovery is at /cds-services below it (needed with required and sandbox)",
-    "CDS_JWT_ALGORITHMS": "signatures that count (default ES384 RS384; also ES and RS with 256 or 512, PS with 256, 384 or 512)",
+    "CDS_JWT_ALGORITHMS": "signatures that count (default ES384 RS384; also ES/RS 256 and 512, PS 256, 384 and 512)",
     "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, separated by spaces",
     "CDS_PRIVATE_NETWORKS": "private networks that may be called, such as 10.20.0.0/16, separated by spaces",
     "CDS_CHART_SECONDS": "time for reading the chart, within one call (default 2)",

@@ -92,7 +92,7 @@ def _medication(resource: JSON, resources: Resources) -> tuple[JSON, JSON]:
             if as_text(as_object(contained).get("id")) == reference[1:]:
                 return as_object(contained.get("code")), contained
         return {}, {}
-    found = resources.get("/".join(reference.split("/")[-2:]), {}) if reference else {}
+    found = resources.get("/".join(reference.split("/_history/")[0].split("/")[-2:]), {}) if reference else {}
     return as_object(found.get("code")), found
 
 

@@ -6,7 +6,7 @@ as far as it can be: one odd resource never blinds the whole check.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from cds_service.core.values import (
 from cds_service.errors import BadRequest
 from cds_service.fhir import r4
 from cds_service.fhir.chart import read_chart, read_parts
+from cds_service.fhir.fetching import Call, Fetched
 from cds_service.fhir.reading import as_object, as_text, codings_of, reference_id, resource_key
 from cds_service.fhir.validation import Problem, validate
 
@@ -29,6 +30,8 @@ _UNREAD_ORDERS = {
 
 
 Entry = tuple[str, JSON, str]
+# (whole body, patient id, prefetch, draft resources, what to do with a note) -> what prefetch left out
+Complete = Callable[[JSON, str, JSON, list[JSON], Callable[[str], None]], Fetched]
 
 
 @dataclass(slots=True)
@@ -37,6 +40,7 @@ class Report:
 
     invalid: dict[str, list[Problem]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +52,8 @@ class ReadRequest:
     report: Report
 
 
-def read_hook_request(body: Any, hook: str) -> ReadRequest:
-    """Read the body of a call to the service of `hook`.
+def read_hook_request(body: Any, hook: str, complete: Complete | None = None) -> ReadRequest:
+    """Read the body of a call to the service of `hook`; `complete` adds what prefetch left out of the chart.
 
     Raises BadRequest naming the path of what is missing or of the wrong type.
     """
@@ -67,8 +71,13 @@ def read_hook_request(body: Any, hook: str) -> ReadRequest:
     prefetch = root.get("prefetch")
     if prefetch is not None and not isinstance(prefetch, dict):
         raise BadRequest("prefetch", "is not an object; leave it out or send an object of prefetch keys")
-    chart_resources, parts = read_parts(as_object(prefetch))
-    resources = _index([r for _, r, _ in drafts], (r for rs in chart_resources.values() for r in rs))
+    fetched = Fetched(as_object(prefetch))
+    if complete and any(r4.has_medication(r) for _, r, _ in drafts):
+        fetched = complete(root, patient_id, fetched.prefetch, [r for _, r, _ in drafts], report.notes.append)
+        report.calls += fetched.calls
+    chart_resources, parts = read_parts(fetched.prefetch)
+    in_chart = (r for rs in chart_resources.values() for r in rs)
+    resources = _index([r for _, r, _ in drafts], [*in_chart, *fetched.medications])
     selections = _selections(context, hook, report)
     orders = _drafts(drafts, patient_id, selections, resources, report)
     request = HookRequest(

@@ -10,20 +10,28 @@ from datetime import date
 from flask import Blueprint, Response, request
 
 from cds_service.core.evaluate import evaluate
-from cds_service.core.values import FAILED, MISSING, Evaluation, Knowledge
+from cds_service.core.values import FAILED, JSON, MISSING, Evaluation, Knowledge
 from cds_service.errors import MissingChart, UnknownService
+from cds_service.fhir.fetching import ChartFetcher, Fetched, Note, server_of
 from cds_service.fhir.request import ReadRequest, read_hook_request
 from cds_service.web.answer import write_answer
+from cds_service.web.caller import current_caller
 from cds_service.web.json_body import json_response, read_json
 from cds_service.web.services import SERVICES, describe_services
 
 _LOG = logging.getLogger("cds_service")
 
 
-def hooks_blueprint(knowledge: Knowledge, today: Callable[[], date], missing_chart: str) -> Blueprint:
+def hooks_blueprint(
+    knowledge: Knowledge, today: Callable[[], date], missing_chart: str, fetcher: ChartFetcher
+) -> Blueprint:
     """Routes for discovery and the services. `today` is asked once per call."""
     hooks = Blueprint("hooks", __name__)
     discovery = describe_services(knowledge)
+
+    def complete(root: JSON, patient_id: str, prefetch: JSON, drafts: list[JSON], note: Note) -> Fetched:
+        server = server_of(root, patient_id, current_caller().fhir_servers, note)
+        return fetcher.complete(server, patient_id, prefetch, drafts) if server else Fetched(prefetch)
 
     @hooks.get("/cds-services")
     def discover() -> Response:
@@ -34,7 +42,7 @@ def hooks_blueprint(knowledge: Knowledge, today: Callable[[], date], missing_cha
         began = time.perf_counter()
         if service not in SERVICES:
             raise UnknownService(f"there is no such service. Known are {', '.join(SERVICES)}.")
-        read = read_hook_request(read_json(request.get_data(cache=False)), SERVICES[service])
+        read = read_hook_request(read_json(request.get_data(cache=False)), SERVICES[service], complete)
         if missing_chart == "412":
             _refuse_without_chart(read)
         day = today()
