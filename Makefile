@@ -11,10 +11,10 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PIP_TOOLS := pip-tools>=7.6,<8
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint fixtures bench lock clean
+.PHONY: help serve test lint fixtures conformance bench lock clean
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 serve: $(READY) ## Start the service on 127.0.0.1:$(PORT)
 	@CDS_AUTH=off $(BIN)/cds-service serve --port $(PORT)
@@ -30,6 +30,9 @@ lint: $(READY) ## Check style, types and card files
 
 fixtures: $(READY) ## Write the golden answers of all fixtures anew; read the difference before you commit it
 	$(BIN)/python tests/refresh_fixtures.py
+
+conformance: $(READY) ## Write docs/conformance.md: each requirement with the test that shows it
+	$(BIN)/pytest -n0 --conformance docs/conformance.md
 
 bench: $(READY) ## Compare CPU per order-sign with a minimal service
 	$(BIN)/python bench/bench.py

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
@@ -10,7 +12,27 @@ from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.knowledge import cards_folder, load_knowledge
 from cds_service.settings import read_settings
+from tests.conformance import Recorder, rows_of, watch
 from tests.helpers import TODAY
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--conformance FILE` runs the tests that show a requirement and writes the table of them."""
+    parser.addoption("--conformance", type=Path, default=None, help="write the table of requirements to this file")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Set the recorder up where the table is asked for."""
+    if file := config.getoption("--conformance"):
+        recorder = Recorder(file)
+        config.pluginmanager.register(recorder)
+        watch(recorder)
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """With `--conformance`, only the tests that show a requirement run."""
+    if config.getoption("--conformance"):
+        items[:] = [item for item in items if rows_of(item.name)]
 
 
 @pytest.fixture(scope="session")

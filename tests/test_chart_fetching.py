@@ -117,7 +117,7 @@ def test_ch068_a_missing_key_is_not_an_empty_one(strict: FlaskClient, knowledge:
 
 
 @pytest.mark.parametrize("value", [None, {"resourceType": "Bundle"}, {"resourceType": "Bundle", "entry": []}], ids=str)
-def test_ch069_ch070_null_and_an_empty_bundle_are_answers(
+def test_ch069_ch070_ch093_null_and_an_empty_bundle_are_answers(
     strict: FlaskClient, knowledge: Knowledge, ehr: Ehr, value: Any
 ) -> None:
     """The client looked and has nothing: no call for that key, no 412 (CH-093), no card about what is not there."""
@@ -322,7 +322,7 @@ def test_ch084_a_refused_part_degrades_that_part_only(
     assert "laboratory results" in json.dumps(answer["cards"])
 
 
-def test_ch084_a_refused_medication_list_is_a_card_or_412(
+def test_ch084_ch092_a_refused_medication_list_is_a_card_or_412(
     client: FlaskClient, strict: FlaskClient, knowledge: Knowledge, ehr: Ehr
 ) -> None:
     """CH-092: also when the call fails."""
