@@ -17,8 +17,8 @@ from cds_service.knowledge.schema import check
 from cds_service.settings import Access, base_url
 
 _SCHEMA = Path(__file__).parent / "clients.schema.json"
-_RESERVED = ("open",)  # what callers are named where no authentication is asked for
 SANDBOX = "sandbox"
+_RESERVED = ("open", SANDBOX)  # what callers without a token, and the public sandbox, are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,7 +176,7 @@ def _house_faults(clients: tuple[Client, ...], mode: str, name: str) -> Iterator
     """What a schema cannot say: no two entries for one caller, nobody whose private key is public."""
     for number, client in enumerate(clients):
         if client.id in _RESERVED:
-            yield Fault(name, f"clients[{number}].id", f'"{client.id}" is what callers without a token are named')
+            yield Fault(name, f"clients[{number}].id", f'"{client.id}" is kept for callers that stand in no file')
         if mode != SANDBOX:
             for part, whose in _published(client):
                 yield Fault(
