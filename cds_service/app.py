@@ -74,6 +74,10 @@ def _admit(access: Access, closing: ExitStack) -> Admit:
     if access.mode == "off":
         return admit_local(access)
     clients = load_clients(access)
+    if access.mode == "sandbox":
+        logging.getLogger("cds_service").warning(
+            "sandbox mode: anybody can sign as the public sandbox; no real patients"
+        )
     outgoing = Outgoing(access.private)
     closing.callback(outgoing.close)
     authenticator = Authenticator(clients, key_sets(clients, outgoing), MemoryReplayGuard())

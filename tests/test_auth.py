@@ -803,12 +803,13 @@ def sandbox_token(aud: str, **header: Any) -> str:
     return published(known.key.kid, SANDBOX_PRIVATE).token(body, jku=known.jku, **header)
 
 
-def test_ch168_the_sandbox_may_call_in_sandbox_mode_only(door: Door, knowledge: Knowledge) -> None:
+def test_ch168_the_sandbox_may_call_in_sandbox_mode_only(door: Door, caplog: pytest.LogCaptureFixture) -> None:
     """There out of the box, on every endpoint and without its host being asked; elsewhere it is a stranger."""
     door.refuses(sandbox_token(SIGN_AUD), "issuer")
     settings = read_settings({"CDS_AUTH": "sandbox", "CDS_PUBLIC_URL": "http://127.0.0.1:8000"})
     reasons: list[str] = []
     app = create_app(settings, lambda: TODAY, reasons.append)
+    assert "anybody can sign as the public sandbox" in caplog.text
     lenient = Door(app.test_client(), reasons, door.body)
     lenient.admits(sandbox_token("http://127.0.0.1:8000/cds-services"), "/cds-services")
     lenient.admits(sandbox_token(f"http://127.0.0.1:8000{SIGN}"))
