@@ -16,13 +16,17 @@ from cds_service.fhir.fetching import ChartFetcher
 from cds_service.fhir.validation import validate
 from cds_service.knowledge import load_knowledge
 from cds_service.outgoing import Outgoing
-from cds_service.settings import Settings, read_settings
+from cds_service.settings import PUBLISHED_CARD_KEY, Settings, Storage, read_settings
+from cds_service.store.database import Store
+from cds_service.store.shown import ShownCounts
 from cds_service.web.auth import admit_callers
 from cds_service.web.cors import allow_browsers
 from cds_service.web.errors import register_errors
+from cds_service.web.feedback import feedback_blueprint
 from cds_service.web.hooks import hooks_blueprint
 from cds_service.web.json_body import read_json
 
+_LOG = logging.getLogger("cds_service")
 _CLOSING = "cds_service.closing"
 
 
@@ -44,11 +48,17 @@ def create_app(settings: Settings | None = None, today: Callable[[], date] | Non
     app.url_map.merge_slashes = False
     fetcher = ChartFetcher(Outgoing(chosen.access.private), chosen.chart, knowledge.chart_queries, read_json)
     closing.callback(fetcher.close)
-    app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen.missing_chart, fetcher))
+    secrets = chosen.storage.card_keys
+    store, shown = _open_store(app, chosen.storage)
+    clock = today or _clock(chosen)
+    app.register_blueprint(hooks_blueprint(knowledge, clock, chosen.missing_chart, fetcher, secrets[0], shown))
+    app.register_blueprint(feedback_blueprint(store, secrets, chosen.storage.keeps_comments))
     admit_callers(app, chosen.access)
     allow_browsers(app)
     register_errors(app)
-    logging.getLogger("cds_service").info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))
+    if chosen.access.mode == "required" and secrets == (PUBLISHED_CARD_KEY,):
+        _LOG.warning("CDS_CARD_KEY is not set: whoever may send feedback can invent cards that count in the report")
+    _LOG.info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))
     return app
 
 
@@ -56,6 +66,16 @@ def close_app(app: Flask) -> None:
     """Let go of what an application holds: connections, threads, what is still to be written. Before a worker ends."""
     closing: ExitStack = app.extensions[_CLOSING]
     closing.close()
+
+
+def _open_store(app: Flask, storage: Storage) -> tuple[Store, ShownCounts]:
+    """The store and the counts of cards shown; both touch the database later, at their first need."""
+    store = Store(storage.database)
+    shown = ShownCounts(store)
+    closing: ExitStack = app.extensions[_CLOSING]
+    closing.callback(store.close)
+    closing.callback(shown.close)
+    return store, shown
 
 
 def check_templates(knowledge: Knowledge) -> None:

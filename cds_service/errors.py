@@ -5,6 +5,7 @@
     ├── MissingChart        412: required chart data is not there (only with CDS_MISSING_CHART=412)
     ├── UnknownService      404
     ├── Unauthorized        401: not let in; one text for all reasons
+    ├── StoreDown           503: the database does not answer; only what must be kept is refused for it
     └── StartError          the service must not start
         ├── SettingsError   a setting is wrong
         └── KnowledgeError  card files are wrong; lists every fault of every file
@@ -22,6 +23,7 @@ class ServiceError(Exception):
 
     status = 500
     code = "exception"
+    retry_after = 0  # seconds after which it may be tried again; 0 says nothing
 
 
 class BadRequest(ServiceError):
@@ -57,6 +59,18 @@ class Unauthorized(ServiceError):
 
     def __init__(self, reason: str) -> None:
         super().__init__("the caller could not be authenticated.")
+        self.reason = reason
+
+
+class StoreDown(ServiceError):
+    """The database cannot be used now. `reason` is for the log and for readiness, never for the answer."""
+
+    status = 503
+    code = "transient"
+    retry_after = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("nothing was stored, because the database does not answer now. Send it again later.")
         self.reason = reason
 
 
