@@ -28,7 +28,7 @@ class Postgres:
     """One server with its own data folder. `url` names a database of it."""
 
     def __init__(self, binaries: Path, folder: Path, user: str | None) -> None:
-        self._binaries, self._folder, self._user = binaries, folder, user
+        self._binaries, self.folder, self._user = binaries, folder, user
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port: int = free.getsockname()[1]
@@ -36,17 +36,17 @@ class Postgres:
 
     def initialise(self) -> None:
         """Make the data folder, with a password for the only user."""
-        secret = self._folder / "password"
+        secret = self.folder / "password"
         secret.write_text(PASSWORD)
         options = ["--username=cds", f"--pwfile={secret}", "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C"]
-        self._run("initdb", "-D", str(self._folder / "data"), "--no-sync", *options)
+        self._run("initdb", "-D", str(self.folder / "data"), "--no-sync", *options)
 
     def start(self) -> None:
         """Start it, and wait until it answers."""
-        options = ["-D", str(self._folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
-        with (self._folder / "log").open("ab") as log:
+        options = ["-D", str(self.folder / "data"), "-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
+        with (self.folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                [self._binaries / "postgres", *options], stdout=log, stderr=log, cwd=self._folder, **self._as_user()
+                [self._binaries / "postgres", *options], stdout=log, stderr=log, cwd=self.folder, **self._as_user()
             )
         for _ in range(600):
             try:
@@ -54,7 +54,7 @@ class Postgres:
                 return
             except psycopg.OperationalError:
                 time.sleep(0.1)
-        raise AssertionError((self._folder / "log").read_text())
+        raise AssertionError((self.folder / "log").read_text())
 
     def kill(self) -> None:
         """Stop it at once, without writing anything more: the next start recovers from its log as after a crash."""
@@ -84,7 +84,7 @@ class Postgres:
             [self._binaries / program, *arguments],
             check=True,
             capture_output=True,
-            cwd=self._folder,
+            cwd=self.folder,
             timeout=120,
             **self._as_user(),
         )

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import threading
 import time
+from contextlib import suppress
 from typing import Protocol
 
 from sqlalchemy import delete
@@ -46,13 +47,14 @@ class DatabaseReplayGuard:
             return False
         try:
             is_new = _remember(self._store, client_id, jti, expires)
-            if self._may_purge():
-                purge_used(self._store, time.time())
         except StoreDown:
             return True
+        if self._is_purge_due():
+            with suppress(StoreDown):
+                purge_used(self._store, time.time())
         return is_new
 
-    def _may_purge(self) -> bool:
+    def _is_purge_due(self) -> bool:
         """Every few minutes, one call takes out what has expired: a few rows, by an index."""
         with self._lock:
             now = time.monotonic()
