@@ -81,4 +81,4 @@ def _remember(store: Store, client: str, jti: str, expires: float) -> bool:
     row = build(used_jti).values(client=client, jti=digest, expires=int(expires))
     with store.writing() as connection:
         done = connection.execute(row.on_conflict_do_nothing(), execution_options={"preserve_rowcount": True})
-        return done.rowcount == 1
+        return bool(done.rowcount == 1)
