@@ -133,7 +133,7 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """One hook call, with its order-independent content already in neutral form."""
+    """One hook call, with its order-independent content already in neutral form. `card_key` seals the cards' uuids."""
 
     hook: str
     hook_instance: str
@@ -143,3 +143,4 @@ class HookRequest:
     drafts: tuple[MedicationEntry, ...]
     service_requests: tuple[tuple[Coding, ...], ...]
     chart: Chart
+    card_key: bytes = b""
