@@ -198,12 +198,14 @@ def _dstu2(resource: JSON) -> JSON:
         _drop(resource, "intent", "category", "authoredOn")
         _rename(resource, requester="orderer")
         resource |= {"resourceType": "DiagnosticOrder", "item": [{"code": code}]}
+    elif kind == "Observation" and isinstance(resource.get("category"), list):
+        resource["category"] = resource["category"][0]
     return resource
 
 
 def _dstu2_medication(resource: JSON, kind: str) -> None:
     _rename(resource, subject="patient")
-    _drop(resource, "statusReason", "category", "priority", "intent")
+    _drop(resource, "statusReason", "category", "priority", "intent", "substitution")
     for dosage in _instructions(resource):
         _flatten(dosage)
         _drop(dosage, "sequence")

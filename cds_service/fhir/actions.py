@@ -14,6 +14,7 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.core.values import JSON, Action, HookRequest, Ingredient, OrderChange, Regimen
+from cds_service.fhir.detection import R5, possible_versions
 from cds_service.fhir.reading import as_list, as_number, as_object, as_text, quantity_of
 from cds_service.fhir.request import ReadRequest
 
@@ -73,6 +74,8 @@ def change_order(order: JSON, change: OrderChange) -> JSON:
 
 _TEXTS = ("text", "implicitRules", "_implicitRules", "renderedDosageInstruction", "_renderedDosageInstruction")
 _OF_THE_OLD_DRUG = (
+    "medication",
+    "medicationCodeableConcept",
     "medicationReference",
     "_medicationReference",
     "_medicationCodeableConcept",
@@ -99,9 +102,8 @@ def _replace_drug(order: JSON, drug: Ingredient) -> JSON:
             del changed[emptied]
     coding = {"system": _RXNORM, "code": drug.rxnorm, "display": drug.name}
     concept = {"coding": [coding], "text": drug.name}
-    if "medication" in order:  # as newer versions of FHIR write it
+    if possible_versions(order) == (R5,):
         changed["medication"] = {"concept": concept}
-        changed.pop("medicationCodeableConcept", None)
     else:
         changed["medicationCodeableConcept"] = concept
     return changed
