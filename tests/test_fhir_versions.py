@@ -140,6 +140,21 @@ def test_a_stop_order_ends_its_own_order_only(client: FlaskClient, knowledge: Kn
     assert_same_cards(first, answer_of(client, converted(body, version)), version)
 
 
+@each_other
+def test_a_dose_in_a_statement_counts(client: FlaskClient, knowledge: Knowledge, version: str) -> None:
+    """What is taken already adds to the dose that is ordered, wherever a version's statements have their dose."""
+    ordered = {"drug": "acetaminophen 500 MG Oral Tablet", "dose": "2 tablets", "times_a_day": 3}
+    taken = {"drug": "acetaminophen 325 MG / oxycodone 5 MG Oral Tablet", "dose": "2 tablets", "times_a_day": 4}
+    body = hook_call(knowledge, [ordered], [taken])
+    statement = body["prefetch"]["medicationRequests"].pop("entry")[0]["resource"]
+    statement |= {"resourceType": "MedicationStatement", "dosage": statement.pop("dosageInstruction")}
+    del statement["intent"], statement["authoredOn"]
+    body["prefetch"]["medicationStatements"] = bundle(statement)
+    first = answer_of(client, body)
+    assert "5,600" in str(first["cards"])
+    assert_same_cards(first, answer_of(client, converted(body, version)), version)
+
+
 # --- What is written ---------------------------------------------------------------------------------
 
 
@@ -551,6 +566,17 @@ def test_a_chart_of_another_version_is_read(client: FlaskClient, knowledge: Know
     assert created(answer) == ["ServiceRequest"]
     if version != "STU3":  # nothing in this chart differs between R4 and STU3 but the place of a dose
         assert any(version in note for note in answer["extension"]["local.cds-service"]["notes"])
+
+
+@pytest.mark.parametrize(
+    "dosage", [{"timing": {"repeat": {"period": 1, "periodUnits": "d"}}}, {"quantityQuantity": {"value": 1}}], ids=str
+)
+def test_dstu2_is_told_by_its_dosage_too(client: FlaskClient, knowledge: Knowledge, dosage: JSON) -> None:
+    """A statement that does not say whose it is may still name period and dose as DSTU2 does."""
+    body = call_with(knowledge, ORDER_OF["R4"])
+    body["prefetch"]["medicationStatements"]["entry"][0]["resource"]["dosage"] = [dosage]
+    (note,) = answer_of(client, body)["extension"]["local.cds-service"]["notes"]
+    assert "(R4, DSTU2)" in note
 
 
 # --- Odd shapes ----------------------------------------------------------------------------------------
