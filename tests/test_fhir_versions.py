@@ -219,6 +219,15 @@ def test_a_test_is_ordered_in_the_version_of_the_call(client: FlaskClient, knowl
     assert requester == {"reference": "Practitioner/example"}
 
 
+def test_a_role_orders_nothing_in_stu3(client: FlaskClient, knowledge: Knowledge) -> None:
+    """ProcedureRequest.requester.agent is no PractitionerRole in STU3; in R4 a role may order."""
+    for version, expected in (("R4", {"reference": "PractitionerRole/1"}), ("STU3", None)):
+        body = signed(knowledge, version, facts=NO_RESULTS)
+        body["context"]["userId"] = "PractitionerRole/1"
+        order = the_test_ordered(client, body)["actions"][0]["resource"]
+        assert order.get("requester") == expected
+
+
 @each_written
 def test_an_ordered_test_settles_its_suggestion(client: FlaskClient, knowledge: Knowledge, version: str) -> None:
     """The new order among the drafts is known again, whatever its version calls it."""
@@ -272,11 +281,13 @@ def test_another_drug_takes_the_place_of_the_contained_one(
         "medicationReference": {"reference": "#m"},
     }
     body = call_in(version, body)
+    if version == "R5":
+        orders_in(body)[0]["effectiveDosePeriod"] = {"start": "2026-11-22", "end": "2026-11-29"}
     changed = [s["actions"][0]["resource"] for s in suggestions_of(answer_of(client, body), "update")]
     assert changed
     for resource in changed:
         assert validate(resource, version) == []
-        assert "contained" not in resource
+        assert not {"contained", "effectiveDosePeriod", "dosageInstruction"} & resource.keys()
         concept = resource["medication"]["concept"] if version == "R5" else resource["medicationCodeableConcept"]
         assert concept["text"] == "azithromycin"
 

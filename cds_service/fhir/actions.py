@@ -1,8 +1,8 @@
 """Suggested actions -> FHIR resources: new orders from templates, changed orders from the draft itself.
 
-A new order is written in the version of the call, from a template in R4.
-An `update` carries the whole order. What the change makes untrue is rewritten or goes (dosage text, timing
-code, patient instruction, narrative, quantity); everything else is kept as it came.
+A new order is written in the version of the call, from a template in R4. An `update` carries the whole order.
+What the change makes untrue is rewritten or goes (dosage text, timing code, patient instruction, narrative,
+quantity); everything else is kept as it came.
 """
 
 from __future__ import annotations
@@ -80,6 +80,7 @@ _OF_THE_OLD_DRUG = (
     "_medicationReference",
     "_medicationCodeableConcept",
     "dosageInstruction",
+    "effectiveDosePeriod",
     *_TEXTS,
 )
 _AMOUNTS_OF_THE_OLD_DRUG = ("quantity", "initialFill", "expectedSupplyDuration", "dispenseInterval")

@@ -8,6 +8,7 @@ from cds_service.fhir.reading import as_object, as_text
 from cds_service.fhir.record import condition_entry
 
 _NOT_TAKEN = "n"
+_ROLE = "PractitionerRole/"
 _MOVED = {"encounter": "context"}
 
 
@@ -39,9 +40,13 @@ def read_condition(resource: JSON) -> ConditionEntry | None:
 
 
 def write_order(resource: JSON) -> JSON:
-    """A ServiceRequest of R4 as a ProcedureRequest: encounter and requester stand elsewhere, all else alike."""
+    """A ServiceRequest of R4 as a ProcedureRequest: encounter and requester stand elsewhere, all else alike.
+
+    A role cannot order anything in STU3, so such a requester is left out.
+    """
     written = {_MOVED.get(name, name): value for name, value in resource.items()}
     written["resourceType"] = "ProcedureRequest"
-    if "requester" in written:
-        written["requester"] = {"agent": written["requester"]}
+    requester = as_object(written.pop("requester", None))
+    if requester and not as_text(requester.get("reference")).startswith(_ROLE):
+        written["requester"] = {"agent": requester}
     return written
