@@ -42,7 +42,8 @@ def _describe(service: str, hook: str, knowledge: Knowledge) -> JSON:
             "medications and with patient facts (age, kidney function, problems). Allergies are not checked."
         ),
         "usageRequirements": (
-            "FHIR R4. Needs the prefetch keys below; a medication list that is not sent, and any other part of the "
+            "FHIR R4, R4B, R5, STU3 or DSTU2, told from the resources; nothing is written in DSTU2. "
+            "Needs the prefetch keys below; a medication list that is not sent, and any other part of the "
             "chart that a rule about an ordered drug needs, is named on a card. "
             "The content has not been reviewed by a clinician."
         ),
