@@ -6,15 +6,17 @@ import logging
 import os
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import date, datetime
 
 from flask import Flask
 
 from cds_service.core.values import Knowledge
-from cds_service.errors import Fault, KnowledgeError
+from cds_service.errors import Fault, KnowledgeError, SettingsError
 from cds_service.fhir.fetching import ChartFetcher
 from cds_service.fhir.validation import validate
 from cds_service.knowledge import load_knowledge
+from cds_service.logs import log_event
 from cds_service.outgoing import Outgoing
 from cds_service.settings import Settings, read_settings
 from cds_service.web.auth import admit_callers
@@ -22,7 +24,12 @@ from cds_service.web.cors import allow_browsers
 from cds_service.web.errors import register_errors
 from cds_service.web.hooks import hooks_blueprint
 from cds_service.web.json_body import read_json
+from cds_service.web.limits import limit_calls_in_flight, limit_rate
+from cds_service.web.metrics import Metrics
+from cds_service.web.operations import operations_blueprint, states_of
+from cds_service.web.record import keep_records
 
+METRICS = "cds_service.metrics"
 _CLOSING = "cds_service.closing"
 
 
@@ -33,7 +40,7 @@ def create_app(settings: Settings | None = None, today: Callable[[], date] | Non
     Raises StartError when a setting or a card file is wrong.
     """
     chosen = settings or read_settings(os.environ)
-    knowledge = load_knowledge(chosen.cards)
+    knowledge = _silence(load_knowledge(chosen.cards), chosen.silence)
     check_templates(knowledge)
     validate({"resourceType": "MedicationRequest"})  # builds the validator before the first call needs it
     app = Flask("cds_service", static_folder=None)
@@ -44,11 +51,16 @@ def create_app(settings: Settings | None = None, today: Callable[[], date] | Non
     app.url_map.merge_slashes = False
     fetcher = ChartFetcher(Outgoing(chosen.access.private), chosen.chart, knowledge.chart_queries, read_json)
     closing.callback(fetcher.close)
-    app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen.missing_chart, fetcher))
+    metrics = app.extensions[METRICS] = Metrics(knowledge, lambda: states_of(app))
+    app.register_blueprint(operations_blueprint(app, knowledge, metrics, chosen.metrics_from))
+    app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen, fetcher))
+    keep_records(app, metrics, knowledge.version)  # this and the next three see each request in this order
+    limit_calls_in_flight(app, chosen.limits, metrics)
     admit_callers(app, chosen.access)
+    limit_rate(app, chosen.limits, closing.callback)
     allow_browsers(app)
     register_errors(app)
-    logging.getLogger("cds_service").info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))
+    log_event("loaded", knowledge=knowledge.version, rules=len(knowledge.rules), silenced=sorted(knowledge.silenced))
     return app
 
 
@@ -56,6 +68,16 @@ def close_app(app: Flask) -> None:
     """Let go of what an application holds: connections, threads, what is still to be written. Before a worker ends."""
     closing: ExitStack = app.extensions[_CLOSING]
     closing.close()
+
+
+def _silence(knowledge: Knowledge, silence: frozenset[str]) -> Knowledge:
+    """Knowledge with cards switched off. A name that is no card's would switch off nothing, in silence."""
+    unknown = sorted(silence - {rule.id for rule in knowledge.rules})
+    if unknown:
+        raise SettingsError(f"CDS_SILENCE: {', '.join(unknown)} is no id of a card. The card files have the ids.")
+    if silence:
+        log_event("cards switched off", logging.WARNING, silenced=sorted(silence))
+    return replace(knowledge, silenced=silence)
 
 
 def check_templates(knowledge: Knowledge) -> None:

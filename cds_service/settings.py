@@ -28,6 +28,13 @@ SETTINGS = {
     "CDS_CARDS": "folder of the card files (default: the ones that come with the service)",
     "CDS_TIMEZONE": "time zone whose date is today (default UTC)",
     "CDS_MAX_BODY": "largest request body in bytes (default 1048576)",
+    "CDS_MAX_ENTRIES": "most entries of the draft orders, and of each Bundle in prefetch (default 1000)",
+    "CDS_MAX_IN_FLIGHT": "calls that each worker answers at a time; more get 503 at once (default 8)",
+    "CDS_RATE": "calls a minute that each worker takes of one client; more get 429 (default 600; 0: no limit)",
+    "CDS_SILENCE": "ids of cards that are switched off for now, separated by commas",
+    "CDS_DATA": "folder for what the service writes (default $XDG_STATE_HOME/cds-service, else "
+    "~/.local/state/cds-service)",
+    "CDS_METRICS_FROM": "networks that may read /metrics, separated by spaces (default: this machine only)",
 }
 AUTH_MODES = ("required", "off", "sandbox")
 ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
@@ -55,15 +62,28 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How much callers may ask. `in_flight` and `rate` (calls a minute of one client) count in each worker."""
+
+    entries: int = 1000
+    in_flight: int = 8
+    rate: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is told from outside."""
 
     cards: Path
     timezone: ZoneInfo
+    data: Path
     access: Access = Access()
     chart: ChartLimits = ChartLimits()
     missing_chart: str = "card"
     max_body: int = 1024 * 1024
+    limits: CallLimits = CallLimits()
+    silence: frozenset[str] = frozenset()
+    metrics_from: tuple[IPNetwork, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -77,6 +97,7 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
     return Settings(
         cards=cards,
         timezone=_timezone(environment.get("CDS_TIMEZONE") or "UTC"),
+        data=_data_folder(environment),
         access=_access(environment),
         chart=ChartLimits(
             seconds=_number(environment, "CDS_CHART_SECONDS", 2, 1, 3),
@@ -85,12 +106,19 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         ),
         missing_chart=_one_of(environment, "CDS_MISSING_CHART", ("card", "412")),
         max_body=_number(environment, "CDS_MAX_BODY", 1024 * 1024, 1024),
+        limits=CallLimits(
+            entries=_number(environment, "CDS_MAX_ENTRIES", 1000, 1),
+            in_flight=_number(environment, "CDS_MAX_IN_FLIGHT", 8, 1, 256),
+            rate=_number(environment, "CDS_RATE", 600, 0),
+        ),
+        silence=frozenset(environment.get("CDS_SILENCE", "").replace(",", " ").split()),
+        metrics_from=_networks(environment, "CDS_METRICS_FROM"),
     )
 
 
 def read_open_settings(environment: Mapping[str, str]) -> Settings:
-    """Settings for a tool that answers nobody but its user: as in the environment, without authentication."""
-    return read_settings({**environment, "CDS_AUTH": "off"})
+    """Settings for a tool that answers nobody but its user: as in the environment, without authentication and rate."""
+    return read_settings({**environment, "CDS_AUTH": "off", "CDS_RATE": "0"})
 
 
 def base_url(text: str, name: str) -> str:
@@ -126,7 +154,7 @@ def _access(environment: Mapping[str, str]) -> Access:
         fhir_servers=frozenset(
             base_url(url, "CDS_FHIR_SERVERS") for url in environment.get("CDS_FHIR_SERVERS", "").split()
         ),
-        private=tuple(_network(text) for text in environment.get("CDS_PRIVATE_NETWORKS", "").split()),
+        private=_networks(environment, "CDS_PRIVATE_NETWORKS"),
     )
 
 
@@ -138,11 +166,23 @@ def _algorithms(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _network(text: str) -> IPNetwork:
+def _networks(environment: Mapping[str, str], name: str) -> tuple[IPNetwork, ...]:
+    return tuple(_network(text, name) for text in environment.get(name, "").split())
+
+
+def _network(text: str, name: str) -> IPNetwork:
     try:
         return ipaddress.ip_network(text)
     except ValueError:
-        raise SettingsError(f'CDS_PRIVATE_NETWORKS: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
+        raise SettingsError(f'{name}: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
+
+
+def _data_folder(environment: Mapping[str, str]) -> Path:
+    """Where the service may write. The folder is made when something is written, not here."""
+    if environment.get("CDS_DATA"):
+        return Path(environment["CDS_DATA"]).absolute()
+    home = Path(environment.get("HOME") or Path("~").expanduser())
+    return Path(environment.get("XDG_STATE_HOME") or home / ".local" / "state") / "cds-service"
 
 
 def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

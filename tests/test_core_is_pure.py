@@ -57,12 +57,13 @@ IMPURE_CALLS = {
 ALLOWED = {
     "core": set(),
     "errors": set(),
+    "logs": set(),
     "outgoing": set(),
     "settings": {"errors", "knowledge", "outgoing"},
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors"},
-    "web": {"core.evaluate", "core.values", "core.identity", "fhir", "errors", "outgoing", "settings", "store"},
+    "web": {"core.evaluate", "core.values", "core.identity", "fhir", "errors", "logs", "outgoing", "settings", "store"},
 }
 
 
