@@ -44,6 +44,7 @@ def _parser() -> argparse.ArgumentParser:
     probe = commands.add_parser("probe", help="fire a known interaction at a running service; fails when no card comes")
     probe.add_argument("url", metavar="URL", help="base URL of the service, such as https://cds.example.org")
     probe.add_argument("--token-file", type=Path, default=None, help="file with the token to show")
+    probe.add_argument("--seconds", type=float, default=10, help="time the answer may take (default 10)")
     probe.set_defaults(run=_probe)
 
     check = commands.add_parser("check", help="run one hook call without a server and print its cards")
@@ -119,7 +120,7 @@ def _probe(options: argparse.Namespace) -> int:
 
     token = _read(str(options.token_file)).decode("ascii", "replace").strip() if options.token_file else ""
     try:
-        print(probe(options.url, token, _today()))
+        print(probe(options.url, token, _today(), options.seconds))
     except ProbeFailed as failure:
         print(f"cds-service: {failure}", file=sys.stderr)
         return 1

@@ -16,7 +16,6 @@ import httpx
 from cds_service.fixtures import fixtures_folder, moved_to, read_fixture
 
 _NAME = "probe"
-_SECONDS = 10.0
 _MOST_BYTES = 1024 * 1024
 
 
@@ -24,13 +23,13 @@ class ProbeFailed(Exception):
     """The service did not answer as it must; the text says how."""
 
 
-def probe(url: str, token: str, today: date) -> str:
+def probe(url: str, token: str, today: date, seconds: float) -> str:
     """A sentence about the card that came back. Raises ProbeFailed with a sentence when none did."""
     fixture = read_fixture(fixtures_folder() / _NAME)
     body = json.loads(moved_to(fixture, today)) | {"hookInstance": str(uuid.uuid4())}
     base = url.rstrip("/").removesuffix("/cds-services")
     began = time.monotonic()
-    status, data = _post(f"{base}/cds-services/{fixture.service}", json.dumps(body).encode(), token)
+    status, data = _post(f"{base}/cds-services/{fixture.service}", json.dumps(body).encode(), token, seconds)
     milliseconds = round(1000 * (time.monotonic() - began))
     if status != 200:
         raise ProbeFailed(f"{base} answered with status {status}{_reason(data)} after {milliseconds} ms. No card came.")
@@ -38,13 +37,13 @@ def probe(url: str, token: str, today: date) -> str:
     return f"In order: a critical card came back in {milliseconds} ms ({summary})."
 
 
-def _post(address: str, body: bytes, token: str) -> tuple[int, bytes]:
+def _post(address: str, body: bytes, token: str, seconds: float) -> tuple[int, bytes]:
     """Status and body, within the time and size that a probe has."""
     headers = {"Content-Type": "application/json", **({"Authorization": f"Bearer {token}"} if token else {})}
-    deadline = time.monotonic() + _SECONDS
+    deadline = time.monotonic() + seconds
     data = b""
     try:
-        with httpx.stream("POST", address, content=body, headers=headers, timeout=_SECONDS) as response:
+        with httpx.stream("POST", address, content=body, headers=headers, timeout=seconds) as response:
             for chunk in response.iter_bytes():
                 data += chunk
                 if len(data) > _MOST_BYTES:
@@ -53,7 +52,7 @@ def _post(address: str, body: bytes, token: str) -> tuple[int, bytes]:
                     raise httpx.ReadTimeout("too slow")
             return response.status_code, data
     except httpx.TimeoutException:
-        raise ProbeFailed(f"{address} did not answer within {_SECONDS:.0f} seconds.") from None
+        raise ProbeFailed(f"{address} did not answer within {seconds:g} seconds.") from None
     except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
         raise ProbeFailed(f"{address} cannot be reached ({type(error).__name__}: {error}).") from None
 
