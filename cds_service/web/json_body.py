@@ -20,7 +20,8 @@ _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 def read_body() -> bytes:
     """The body of the request that this thread answers, read no further than its limit.
 
-    Raises RequestEntityTooLarge, or BadRequest where it cannot be read, as with chunks that are none: what a server raises then is its own.
+    Raises RequestEntityTooLarge, or BadRequest where it cannot be read, as with chunks that are none: what a server
+    raises then is its own.
     """
     try:
         data = request.get_data(cache=False)
