@@ -11,6 +11,7 @@ from cds_service.core.values import Knowledge
 from cds_service.knowledge import cards_folder, load_knowledge
 from cds_service.settings import read_settings
 from tests.helpers import TODAY
+from tests.own_cards import write_cards
 
 
 @pytest.fixture(scope="session")
@@ -29,3 +30,9 @@ def app() -> Flask:
 def client(app: Flask) -> FlaskClient:
     """A client of the application."""
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def few_cards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with one card, for tests that start many services and ask for no card of their own: it loads fast."""
+    return str(write_cards(tmp_path_factory.mktemp("few") / "cards", {}))

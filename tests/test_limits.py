@@ -25,18 +25,19 @@ JSON = dict[str, Any]
 MEGABYTE = 1024 * 1024
 
 
-def client_with(**settings: str) -> FlaskClient:
-    """A client of a service with these settings."""
-    return create_app(read_settings({"CDS_AUTH": "off", **settings}), lambda: TODAY).test_client()
+def client_with(cards: str, **settings: str) -> FlaskClient:
+    """A client of a service with these cards and settings."""
+    settings |= {"CDS_AUTH": "off", "CDS_CARDS": cards}
+    return create_app(read_settings(settings), lambda: TODAY).test_client()
 
 
 # --- Entries (CH-173) ----------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
-def ten_entries() -> FlaskClient:
+def ten_entries(few_cards: str) -> FlaskClient:
     """A client of a service that takes ten entries a Bundle."""
-    return client_with(CDS_MAX_ENTRIES="10")
+    return client_with(few_cards, CDS_MAX_ENTRIES="10")
 
 
 def bundle_of(count: int) -> JSON:
@@ -97,9 +98,9 @@ def test_a_hundred_thousand_entries_are_refused(client: FlaskClient, knowledge: 
 
 
 @pytest.fixture(scope="module")
-def one_worker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+def one_worker(tmp_path_factory: pytest.TempPathFactory, few_cards: str) -> Iterator[Server]:
     """A real server with one worker."""
-    with serving(tmp_path_factory.mktemp("limits") / "data", workers=1) as server:
+    with serving(tmp_path_factory.mktemp("limits") / "data", workers=1, CDS_CARDS=few_cards) as server:
         yield server
 
 
@@ -162,9 +163,9 @@ def test_chunks_that_are_none_are_a_bad_request(one_worker: Server, chunk: bytes
 # --- Rate (CH-094) -------------------------------------------------------------------------------------------
 
 
-def test_a_client_that_calls_too_often_is_told_when_to_come_again(knowledge: Knowledge) -> None:
+def test_a_client_that_calls_too_often_is_told_when_to_come_again(knowledge: Knowledge, few_cards: str) -> None:
     """CH-094: 429 with Retry-After in seconds, once the calls of the minute are used up."""
-    client, body = client_with(CDS_RATE="3"), hook_call(knowledge)
+    client, body = client_with(few_cards, CDS_RATE="3"), hook_call(knowledge)
     for _ in range(3):
         answer_of(client, body)
     response = post(client, body)
@@ -173,9 +174,9 @@ def test_a_client_that_calls_too_often_is_told_when_to_come_again(knowledge: Kno
     assert 1 <= int(response.headers["Retry-After"]) <= 120
 
 
-def test_where_access_is_open_each_address_has_its_own_rate(knowledge: Knowledge) -> None:
+def test_where_access_is_open_each_address_has_its_own_rate(knowledge: Knowledge, few_cards: str) -> None:
     """A busy neighbour does not use up another's calls."""
-    client, data = client_with(CDS_RATE="1"), write_json(hook_call(knowledge))
+    client, data = client_with(few_cards, CDS_RATE="1"), write_json(hook_call(knowledge))
     statuses = [
         client.post(SIGN, data=data, environ_base={"REMOTE_ADDR": address}).status_code
         for address in ("127.0.0.1", "127.0.0.1", "127.0.0.2", "127.0.0.2")
@@ -183,9 +184,9 @@ def test_where_access_is_open_each_address_has_its_own_rate(knowledge: Knowledge
     assert statuses == [200, 429, 200, 429]
 
 
-def test_looking_is_not_limited(knowledge: Knowledge) -> None:
+def test_looking_is_not_limited(knowledge: Knowledge, few_cards: str) -> None:
     """Discovery and the routes of operations do not count as calls, and are answered when those are used up."""
-    client = client_with(CDS_RATE="1")
+    client = client_with(few_cards, CDS_RATE="1")
     for _ in range(3):
         assert client.get("/cds-services").status_code == 200
     answer_of(client, hook_call(knowledge))
@@ -194,9 +195,9 @@ def test_looking_is_not_limited(knowledge: Knowledge) -> None:
         assert client.get(address).status_code == 200
 
 
-def test_the_rate_can_be_left_to_a_proxy(knowledge: Knowledge) -> None:
+def test_the_rate_can_be_left_to_a_proxy(few_cards: str) -> None:
     """CDS_RATE=0 is no limit."""
-    client = client_with(CDS_RATE="0")
+    client = client_with(few_cards, CDS_RATE="0")
     assert {client.post(SIGN, data=b"{}").status_code for _ in range(700)} == {400}
 
 
@@ -235,13 +236,20 @@ def call_that_asks(knowledge: Knowledge, ehr: Ehr) -> bytes:
     return write_json(body)
 
 
-def test_what_is_too_much_at_a_time_is_refused_at_once(tmp_path: Path, knowledge: Knowledge, ehr: Ehr) -> None:
+def test_what_is_too_much_at_a_time_is_refused_at_once(
+    tmp_path: Path, knowledge: Knowledge, ehr: Ehr, few_cards: str
+) -> None:
     """CH-094: while two calls wait for a FHIR server that hangs, the third gets 503 and health answers.
 
     The two are not lost, and afterwards there is room again.
     """
     held = ehr.answers["Condition"] = Held()
-    settings = {"CDS_MAX_IN_FLIGHT": "2", "CDS_CHART_SECONDS": "3", "CDS_FHIR_SERVERS": ehr.base}
+    settings = {
+        "CDS_MAX_IN_FLIGHT": "2",
+        "CDS_CHART_SECONDS": "3",
+        "CDS_FHIR_SERVERS": ehr.base,
+        "CDS_CARDS": few_cards,
+    }
     data = call_that_asks(knowledge, ehr)
     with serving(tmp_path / "data", workers=1, **settings) as server, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(server.post, data) for _ in range(2)]
@@ -260,10 +268,17 @@ def test_what_is_too_much_at_a_time_is_refused_at_once(tmp_path: Path, knowledge
         assert until(lambda: server.metric("cds_in_flight") == 0, "nothing in flight")
 
 
-def test_a_crowd_is_answered_or_refused_but_never_kept_waiting(tmp_path: Path, knowledge: Knowledge, ehr: Ehr) -> None:
+def test_a_crowd_is_answered_or_refused_but_never_kept_waiting(
+    tmp_path: Path, knowledge: Knowledge, ehr: Ehr, few_cards: str
+) -> None:
     """Forty callers at once on two places: the refusals come while the two still hang, and nobody goes without."""
     held = ehr.answers["Condition"] = Held()
-    settings = {"CDS_MAX_IN_FLIGHT": "2", "CDS_CHART_SECONDS": "3", "CDS_FHIR_SERVERS": ehr.base}
+    settings = {
+        "CDS_MAX_IN_FLIGHT": "2",
+        "CDS_CHART_SECONDS": "3",
+        "CDS_FHIR_SERVERS": ehr.base,
+        "CDS_CARDS": few_cards,
+    }
     data = call_that_asks(knowledge, ehr)
     with serving(tmp_path / "data", workers=1, **settings) as server, ThreadPoolExecutor(40) as pool:
         calls = [pool.submit(server.post, data) for _ in range(40)]
@@ -284,9 +299,9 @@ def _first(calls: list[Future[Answered]], count: int) -> set[Future[Answered]]:
     return done
 
 
-def test_a_place_is_given_back_however_the_call_ends(knowledge: Knowledge) -> None:
+def test_a_place_is_given_back_however_the_call_ends(knowledge: Knowledge, few_cards: str) -> None:
     """Answers, refusals and unknown services leave no place taken."""
-    client = client_with(CDS_MAX_IN_FLIGHT="1")
+    client = client_with(few_cards, CDS_MAX_IN_FLIGHT="1")
     for _ in range(3):
         answer_of(client, hook_call(knowledge))
         assert client.post(SIGN, data=b"{").status_code == 400
