@@ -22,8 +22,8 @@ def knowledge() -> Knowledge:
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    """The application with default settings; it keeps nothing between calls."""
-    return create_app(read_settings({"CDS_AUTH": "off"}), lambda: TODAY)
+    """The application with default settings but for any rate; it keeps nothing between calls that an answer shows."""
+    return create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: TODAY)
 
 
 @pytest.fixture

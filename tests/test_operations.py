@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import logging
 import os
@@ -378,17 +379,23 @@ def test_a_server_that_is_stopped_finishes_what_it_has_begun(
         with serving(tmp_path / "data", workers=1, CDS_CARDS=few_cards, **settings) as running:
             call = pool.submit(running.post, write_json(body))
             assert asked.wait(GUARD)
+            kept = http.client.HTTPConnection("127.0.0.1", running.port, timeout=GUARD)
+            assert not _is_last(kept)
             running.process.send_signal(signal.SIGTERM)
-            until(lambda: not _listens(running), "the end of listening")
+            until(lambda: _is_last(kept), "the beginning of the end")
             gate.set()
             assert call.result(GUARD).status == 200
             assert call.result().json() == {"cards": []}, "the whole chart was seen"
+            kept.close()
             assert running.process.wait(GUARD) == 0
 
 
-def _listens(server: Server) -> bool:
-    with socket.socket() as attempt:
-        return attempt.connect_ex(("127.0.0.1", server.port)) == 0
+def _is_last(connection: http.client.HTTPConnection) -> bool:
+    """Whether the server answers on a connection and then closes it, as one does that is about to stop."""
+    connection.request("GET", "/healthz")
+    with connection.getresponse() as response:
+        response.read()
+        return response.getheader("Connection") == "close"
 
 
 def own_card(summary: str) -> JSON:
