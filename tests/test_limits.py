@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
+import signal
 import threading
 from collections.abc import Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
@@ -297,6 +299,25 @@ def _first(calls: list[Future[Answered]], count: int) -> set[Future[Answered]]:
         assert ended
         done |= ended
     return done
+
+
+def test_a_worker_that_is_killed_takes_its_calls_out_of_the_figures(
+    tmp_path: Path, knowledge: Knowledge, ehr: Ehr, few_cards: str
+) -> None:
+    """SIGKILL in the middle of a call: that call is lost, nothing is in flight any more, and the next is answered."""
+    held = ehr.answers["Condition"] = Held()
+    settings = {"CDS_CHART_SECONDS": "3", "CDS_FHIR_SERVERS": ehr.base, "CDS_CARDS": few_cards}
+    data = call_that_asks(knowledge, ehr)
+    with serving(tmp_path / "data", workers=1, **settings) as server, ThreadPoolExecutor(1) as pool:
+        call = pool.submit(server.post, data)
+        assert held.asked.acquire(timeout=GUARD)
+        assert server.metric("cds_in_flight") == 1
+        (worker,) = server.workers()
+        os.kill(worker, signal.SIGKILL)
+        assert isinstance(call.exception(GUARD), OSError)
+        held.let_go()
+        assert until(lambda: server.post(data).status == 200, "a new worker")
+        assert until(lambda: server.metric("cds_in_flight") == 0, "nothing in flight")
 
 
 def test_a_place_is_given_back_however_the_call_ends(knowledge: Knowledge, few_cards: str) -> None:
