@@ -1,4 +1,4 @@
-"""The command line: serve, check, fixture, lint, resolve, clients, cohort, burden, feedback, db."""
+"""The command line: serve, probe, check, fixture, lint, resolve, clients, cohort, burden, feedback, db."""
 
 from __future__ import annotations
 
@@ -41,6 +41,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--port", type=int, default=8000, help="default 8000")
     serve.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     serve.set_defaults(run=_serve)
+
+    probe = commands.add_parser("probe", help="fire a known interaction at a running service; fails when no card comes")
+    probe.add_argument("url", metavar="URL", help="base URL of the service, such as https://cds.example.org")
+    probe.add_argument("--token-file", type=Path, default=None, help="file with the token to show")
+    probe.add_argument("--seconds", type=float, default=10, help="time the answer may take (default 10)")
+    probe.set_defaults(run=_probe)
 
     check = commands.add_parser("check", help="run one hook call without a server and print its cards")
     check.add_argument("request", metavar="REQUEST.json", help="body of a hook call; - for standard input")
@@ -142,7 +148,19 @@ def _serve(options: argparse.Namespace) -> int:
             f"{options.host} is not a loopback address. With CDS_AUTH=off access is open, so the service listens on "
             f"{', '.join(_LOOPBACK)} only."
         )
-    run_server(options.host, options.port, options.workers, settings.storage)
+    run_server(options.host, options.port, options.workers, settings)
+    return 0
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from cds_service.probe import ProbeFailed, probe
+
+    token = _read(str(options.token_file)).decode("ascii", "replace").strip() if options.token_file else ""
+    try:
+        print(probe(options.url, token, _today(), options.seconds))
+    except ProbeFailed as failure:
+        print(f"cds-service: {failure}", file=sys.stderr)
+        return 1
     return 0
 
 

@@ -6,6 +6,9 @@
     ├── UnknownService      404
     ├── Unauthorized        401: not let in; one text for all reasons
     ├── StoreDown           503: the database does not answer; only what must be kept is refused for it
+    ├── TooMuch             413: more than one call may hold; names the limit
+    ├── TooOften            429: more calls of one client than it may make; come again later
+    ├── Busy                503: as many calls are being answered as can be; come again later
     └── StartError          the service must not start
         ├── SettingsError   a setting is wrong
         ├── ClientsError    the file of CDS Clients is wrong; lists every fault
@@ -24,7 +27,7 @@ class ServiceError(Exception):
 
     status = 500
     code = "exception"
-    retry_after = 0  # seconds after which it may be tried again; 0 says nothing
+    retry_after = 0  # seconds after which the same call may succeed; 0 says nothing
 
 
 class BadRequest(ServiceError):
@@ -78,6 +81,39 @@ class StoreDown(ServiceError):
     def __init__(self, reason: str) -> None:
         super().__init__("nothing was stored, because the database does not answer now. Send it again later.")
         self.reason = reason
+
+
+class TooMuch(ServiceError):
+    """The request holds more than one call may. `path` is where, `limit` the setting that says so."""
+
+    status = 413
+    code = "too-long"
+
+    def __init__(self, path: str, most: int, limit: str) -> None:
+        super().__init__(f"{path}: has more than {most} entries, the most that one call may hold ({limit}).")
+        self.path = path
+
+
+class TooOften(ServiceError):
+    """This client has called as often as it may for now."""
+
+    status = 429
+    code = "throttled"
+
+    def __init__(self, most: int, retry_after: int) -> None:
+        super().__init__(f"this client may make {most} calls a minute. Nothing was checked.")
+        self.retry_after = retry_after
+
+
+class Busy(ServiceError):
+    """As many calls are being answered as can be; another would only wait."""
+
+    status = 503
+    code = "transient"
+    retry_after = 1
+
+    def __init__(self) -> None:
+        super().__init__("the service is answering as many calls as it can. Nothing was checked; try again.")
 
 
 class StartError(ServiceError):

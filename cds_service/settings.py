@@ -28,13 +28,19 @@ SETTINGS = {
     "CDS_MISSING_CHART": "card (default): say on a card that the medication list was not seen; 412: refuse the call",
     "CDS_CARDS": "folder of the card files (default: the ones that come with the service)",
     "CDS_TIMEZONE": "time zone whose date is today (default UTC)",
-    "CDS_DATA": "folder of the SQLite file (default $XDG_STATE_HOME/cds-service, else ~/.local/state/cds-service)",
+    "CDS_DATA": "folder for what the service writes (default $XDG_STATE_HOME/cds-service, else "
+    "~/.local/state/cds-service)",
     "CDS_DATABASE_URL": "PostgreSQL instead of SQLite: postgresql://user:password@host:5432/name",
     "CDS_FEEDBACK_COMMENTS": "discard (default): of a comment in feedback only that there was one is kept; "
     "store: its text too",
     "CDS_CARD_KEY": "secret that seals the uuids of cards, the same on every machine; several separated by spaces: "
     "the first seals, all count (default: a published constant)",
     "CDS_MAX_BODY": "largest request body in bytes (default 1048576)",
+    "CDS_MAX_ENTRIES": "most entries of the draft orders, and of each Bundle in prefetch (default 1000)",
+    "CDS_MAX_IN_FLIGHT": "calls that each worker answers at a time; more get 503 at once (default 8)",
+    "CDS_RATE": "calls a minute that each worker takes of one client; more get 429 (default 600; 0: no limit)",
+    "CDS_SILENCE": "ids of cards that are switched off for now, separated by commas",
+    "CDS_METRICS_FROM": "networks that may read /metrics, separated by spaces (default: this machine only)",
 }
 # Stands in the source for everybody to read: it keeps nobody from inventing cards, only cards apart by accident.
 PUBLISHED_CARD_KEY = b"cds-service: this key is published"
@@ -75,6 +81,15 @@ class Storage:
 
 
 @dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How much callers may ask. `in_flight` and `rate` (calls a minute of one client) count in each worker."""
+
+    entries: int = 1000
+    in_flight: int = 8
+    rate: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is told from outside."""
 
@@ -85,6 +100,9 @@ class Settings:
     storage: Storage = Storage()
     missing_chart: str = "card"
     max_body: int = 1024 * 1024
+    limits: CallLimits = CallLimits()
+    silence: frozenset[str] = frozenset()
+    metrics_from: tuple[IPNetwork, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -107,12 +125,19 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
         storage=_storage(environment),
         missing_chart=_one_of(environment, "CDS_MISSING_CHART", ("card", "412")),
         max_body=_number(environment, "CDS_MAX_BODY", 1024 * 1024, 1024),
+        limits=CallLimits(
+            entries=_number(environment, "CDS_MAX_ENTRIES", 1000, 1),
+            in_flight=_number(environment, "CDS_MAX_IN_FLIGHT", 8, 1, 256),
+            rate=_number(environment, "CDS_RATE", 600, 0),
+        ),
+        silence=frozenset(environment.get("CDS_SILENCE", "").replace(",", " ").split()),
+        metrics_from=_networks(environment, "CDS_METRICS_FROM"),
     )
 
 
 def read_open_settings(environment: Mapping[str, str]) -> Settings:
-    """Settings for a tool that answers nobody but its user: without authentication, and nothing is kept."""
-    settings = read_settings({**environment, "CDS_AUTH": "off"})
+    """Settings for a tool that answers nobody but its user: without authentication or rate, and nothing is kept."""
+    settings = read_settings({**environment, "CDS_AUTH": "off", "CDS_RATE": "0"})
     return replace(settings, storage=replace(settings.storage, data=None, database=""))
 
 
@@ -148,7 +173,7 @@ def _access(environment: Mapping[str, str]) -> Access:
         fhir_servers=frozenset(
             base_url(url, "CDS_FHIR_SERVERS") for url in environment.get("CDS_FHIR_SERVERS", "").split()
         ),
-        private=tuple(_network(text) for text in environment.get("CDS_PRIVATE_NETWORKS", "").split()),
+        private=_networks(environment, "CDS_PRIVATE_NETWORKS"),
     )
 
 
@@ -178,7 +203,7 @@ def _storage(environment: Mapping[str, str]) -> Storage:
 def _data_folder(environment: Mapping[str, str]) -> Path | None:
     """Where programs keep their state (XDG Base Directory Specification), unless the setting says where."""
     if environment.get("CDS_DATA"):
-        return Path(environment["CDS_DATA"])
+        return Path(environment["CDS_DATA"]).absolute()
     if environment.get("XDG_STATE_HOME"):
         return Path(environment["XDG_STATE_HOME"]) / "cds-service"
     return Path(environment["HOME"]) / ".local/state/cds-service" if environment.get("HOME") else None
@@ -199,11 +224,15 @@ def _algorithms(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _network(text: str) -> IPNetwork:
+def _networks(environment: Mapping[str, str], name: str) -> tuple[IPNetwork, ...]:
+    return tuple(_network(text, name) for text in environment.get(name, "").split())
+
+
+def _network(text: str, name: str) -> IPNetwork:
     try:
         return ipaddress.ip_network(text)
     except ValueError:
-        raise SettingsError(f'CDS_PRIVATE_NETWORKS: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
+        raise SettingsError(f'{name}: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
 
 
 def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

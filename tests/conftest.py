@@ -16,6 +16,7 @@ from cds_service.settings import read_settings
 from cds_service.store.database import Store
 from tests.conformance import Recorder, rows_of, watch
 from tests.helpers import TODAY
+from tests.own_cards import write_cards
 from tests.postgres import Postgres, running_postgres
 
 
@@ -54,8 +55,8 @@ def knowledge() -> Knowledge:
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    """The application with default settings; it keeps nothing between calls."""
-    return create_app(read_settings({"CDS_AUTH": "off"}), lambda: TODAY)
+    """The application with default settings but for any rate; it keeps nothing between calls that an answer shows."""
+    return create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: TODAY)
 
 
 @pytest.fixture
@@ -85,3 +86,9 @@ def database(empty_database: str) -> str:
     """The address of a database with the schema of this release, of each kind."""
     Store(empty_database).upgrade()
     return empty_database
+
+
+@pytest.fixture(scope="session")
+def few_cards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with one card, for tests that start many services and ask for no card of their own: it loads fast."""
+    return str(write_cards(tmp_path_factory.mktemp("few") / "cards", {}))

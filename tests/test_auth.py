@@ -791,8 +791,8 @@ def test_ch167_nothing_of_a_token_is_logged_or_answered(
     told += caplog.text
     assert secret not in told
     assert all(part not in told for token in tokens for part in token.split("."))
-    assert "reason=issuer who=https://stranger.example.org:443" in caplog.text
-    assert "reason=audience who=pinned" in caplog.text
+    assert "'reason': 'issuer', 'who': 'https://stranger.example.org:443'" in caplog.text
+    assert "'reason': 'audience', 'who': 'pinned'" in caplog.text
 
 
 def sandbox_token(aud: str, **header: Any) -> str:

@@ -58,6 +58,7 @@ IMPURE_CALLS = {
 ALLOWED = {
     "core": set(),
     "errors": set(),
+    "logs": set(),
     "outgoing": set(),
     "settings": {"errors", "knowledge", "outgoing"},
     "keys": set(),
@@ -73,6 +74,7 @@ ALLOWED = {
         "fhir",
         "errors",
         "keys",
+        "logs",
         "outgoing",
         "settings",
         "store",

@@ -22,6 +22,7 @@ from cds_service.core.values import (
     Medication,
     Missing,
     Notice,
+    Rule,
 )
 from cds_service.core.wording import SUMMARY_LIMIT, escaped, plain, utf16_length
 
@@ -51,9 +52,27 @@ def compose_notices(
     return tuple(card for card in cards if card is not None)
 
 
-def not_checked(medications: Iterable[Medication]) -> tuple[str, ...]:
-    """Keys of new orders that were not read, or not in full."""
-    return tuple(m.entry.key for m in medications if m.is_new and (not m.ingredients or m.unread))
+def switched_off(
+    request: HookRequest, medications: tuple[Medication, ...], rules: tuple[Rule, ...], knowledge: Knowledge
+) -> tuple[Card, ...]:
+    """One notice that names the silenced rules that would have shown a card for these orders."""
+    names = sorted({rule.title for rule in rules})
+    card = _notice("check-switched-off", request, knowledge, names, [m for m in medications if m.is_new])
+    return () if card is None else (card,)
+
+
+def not_checked(medications: Iterable[Medication]) -> tuple[tuple[str, str], ...]:
+    """(key, why) of new orders that were not read, or not in full.
+
+    Why is "unreadable" (a form that is not read), "unknown" (no drug was recognised) or "in-part" (some was not).
+    """
+    return tuple((m.entry.key, _why(m)) for m in medications if m.is_new and (not m.ingredients or m.unread))
+
+
+def _why(medication: Medication) -> str:
+    if not medication.entry.readable:
+        return "unreadable"
+    return "in-part" if medication.ingredients else "unknown"
 
 
 def _unread(medications: Iterable[Medication]) -> list[str]:

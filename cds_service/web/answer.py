@@ -17,15 +17,17 @@ def write_answer(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge
     """The whole response body."""
     cards = [_card(card, read, knowledge, today) for card in evaluation.cards]
     answer: JSON = {"cards": cards}
-    extension = _report(read, knowledge)
+    extension = _report(read, evaluation, knowledge)
     if cards or set(extension) - {"knowledge"}:
         answer["extension"] = {EXTENSION: extension}
     return answer
 
 
-def _report(read: ReadRequest, knowledge: Knowledge) -> JSON:
-    """What was odd in the request and what was not seen of the chart; no patient data."""
+def _report(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge) -> JSON:
+    """What was odd in the request, not seen of the chart or switched off; no patient data."""
     report: JSON = {"knowledge": knowledge.version}
+    if evaluation.silenced:
+        report["silenced"] = list(evaluation.silenced)
     if read.report.invalid:
         report["invalidOrders"] = {
             where: [f"{path}: {kind}" for path, kind in problems] for where, problems in read.report.invalid.items()

@@ -9,35 +9,32 @@ from collections.abc import Callable
 from flask import Flask, g, request
 
 from cds_service.errors import Unauthorized
+from cds_service.logs import log_event
 from cds_service.outgoing import is_loopback
 from cds_service.settings import Access
 from cds_service.web.caller import Caller
 from cds_service.web.tokens import Authenticator
 
-_LOG = logging.getLogger("cds_service")
 DISCOVERY = "/cds-services"
-# What monitoring reads and what asks for no token; a token is not looked at there.
-OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 _BEARER = re.compile(r"bearer +([^ ,]+)", re.IGNORECASE)
 _FEEDBACK = re.compile(rf"({DISCOVERY}/[^/]+)/feedback")
 Admit = Callable[[], Caller]
 
 
-def admit_callers(app: Flask, admit: Admit, on_refusal: Callable[[str], None]) -> None:
-    """Let in whom `admit` lets in (it raises Unauthorized for others). OPTIONS never asks for anything.
+def admit_callers(app: Flask, admit: Admit) -> None:
+    """Let in whom `admit` lets in (it raises Unauthorized for others).
 
-    `on_refusal` gets the reason of each refusal, one of tokens.REASONS, to be counted.
+    OPTIONS never asks for anything, and the routes of operations let in by themselves.
     """
 
     @app.before_request
     def let_in() -> None:
-        if request.method == "OPTIONS":
+        if request.method == "OPTIONS" or request.blueprint == "operations":
             return
         try:
             g.caller = admit()
         except Unauthorized as refused:
-            on_refusal(refused.reason)
-            _LOG.warning("not let in reason=%s who=%s", refused.reason, refused.who or "-")
+            log_event("not let in", logging.WARNING, reason=refused.reason, who=refused.who or "-")
             raise
 
 
@@ -62,7 +59,7 @@ def admit_signed(authenticator: Authenticator, public_url: str) -> Admit:
     def admit() -> Caller:
         path, shown = request.path, request.headers.get("Authorization")
         reads = request.method in ("GET", "HEAD")
-        if path in OPEN_PATHS or (path == DISCOVERY and reads and shown is None):
+        if path == DISCOVERY and reads and shown is None:
             return Caller()
         found = _BEARER.fullmatch((shown or "").strip(" "))
         if found is None:

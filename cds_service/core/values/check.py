@@ -252,9 +252,15 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answer of the core to one hook request."""
+    """The answer of the core to one hook request.
+
+    `unshown` are findings that are counted and not shown, those of silenced rules among them; `silenced` are the ids
+    of the silenced rules that would have shown a card. `not_checked` are new orders that were not read, or not in
+    full, each with why.
+    """
 
     cards: tuple[Card, ...]
     findings: tuple[Finding, ...]
     unshown: tuple[Finding, ...]
-    not_checked: tuple[str, ...]
+    not_checked: tuple[tuple[str, str], ...]
+    silenced: tuple[str, ...] = ()
