@@ -65,7 +65,7 @@ ALLOWED = {
     "clients": {"errors", "keys", "knowledge", "settings"},
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
-    "store": {"core.values", "errors"},
+    "store": {"core.values", "errors", "logs"},
     "web": {
         "core.evaluate",
         "core.values",

@@ -258,7 +258,7 @@ def test_counts_that_cannot_be_written_at_the_end_are_named(caplog: pytest.LogCa
     counts.add(TODAY, "open", [CARD, CARD])
     with caplog.at_level(logging.WARNING, "cds_service"):
         counts.close()
-    assert "cards=2" in caplog.text
+    assert "'cards': 2" in caplog.text
     assert "canary" not in caplog.text
 
 

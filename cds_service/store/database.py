@@ -21,9 +21,9 @@ from sqlalchemy.exc import ArgumentError, DataError, DBAPIError, IntegrityError,
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from cds_service.errors import ServiceError, SettingsError, StartError, StoreDown
+from cds_service.logs import log_event
 from cds_service.store.tables import REVISIONS
 
-_LOG = logging.getLogger("cds_service")
 _PAUSE = 2.0  # seconds after a failure in which nothing is tried
 _PATIENCE = 30.0  # seconds that a first start waits for another one that makes the same file
 _SECONDS = 2  # to connect, and to wait for another writer of a SQLite file
@@ -121,7 +121,7 @@ class Store:
         except StoreDown as error:
             if self.is_sqlite:
                 raise StartError(f"CDS_DATA: {self.place} cannot be used: {error.reason}.") from None
-            _LOG.warning("store degraded, orders are checked all the same: %s", error.reason)
+            log_event("store degraded, orders are checked all the same", logging.WARNING, reason=error.reason)
         finally:
             self.close()
 
@@ -165,7 +165,7 @@ class Store:
             raise StoreDown(self._fault) from None
         if self._fault:
             self._fault = ""
-            _LOG.info("store back")
+            log_event("store back")
 
     def _open(self) -> Engine:
         """The engine of a database whose schema was looked at once in this process."""
@@ -187,7 +187,7 @@ class Store:
     def _fail(self, error: Exception) -> None:
         why = _why(error)
         if why != self._fault:
-            _LOG.warning("store down: %s", why)
+            log_event("store down", logging.WARNING, reason=why)
         self._fault, self._again, self._is_ready = why, time.monotonic() + _PAUSE, False
 
     def _connectable(self) -> Engine:

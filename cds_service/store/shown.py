@@ -16,11 +16,11 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from cds_service.core.values import CardOrigin
 from cds_service.errors import StoreDown
+from cds_service.logs import log_event
 from cds_service.store.database import Store
 from cds_service.store.tables import shown
 from cds_service.store.ticker import Ticker
 
-_LOG = logging.getLogger("cds_service")
 _EVERY = 5.0  # seconds
 _Key = tuple[date, str, CardOrigin]
 
@@ -44,7 +44,7 @@ class ShownCounts:
         """Write what is left. What cannot be written now is lost, and said to be."""
         self._ticker.close()
         if self._counts:
-            _LOG.warning("shown counts lost, the database is down: cards=%d", self._counts.total())
+            log_event("shown counts lost, the database is down", logging.WARNING, cards=self._counts.total())
 
     def _write(self) -> None:
         with self._lock:

@@ -6,7 +6,8 @@ import logging
 import threading
 from collections.abc import Callable
 
-_LOG = logging.getLogger("cds_service")
+from cds_service.logs import log_event
+
 _LONGEST_GOODBYE = 10.0  # seconds
 
 
@@ -47,4 +48,4 @@ class Ticker:
             try:
                 task()
             except Exception as error:  # the thread must outlive a fault of one tick; its text may quote values
-                _LOG.error("failed task=%s error=%s", task.__qualname__, type(error).__name__)
+                log_event("failed", logging.ERROR, task=task.__qualname__, error=type(error).__name__)

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from cds_service.clients import Clients
 from cds_service.errors import BadRequest
 from cds_service.keys import PublicKey, UnusableKey, read_key_set
+from cds_service.logs import log_event
 from cds_service.outgoing import Budget, Outgoing, OutgoingError, origin_of
 from cds_service.web.json_body import read_json
 
-_LOG = logging.getLogger("cds_service")
 _FRESH = 3600.0  # seconds until a set is read again
 _KEPT = 7 * 24 * 3600.0  # seconds that a set counts while its host is down; a withdrawn key must end some day
 _PAUSE = 15.0  # seconds between two attempts
@@ -103,7 +103,7 @@ class KeySet:
 
     def _note_failure(self, reason: str) -> None:
         self.is_down = True
-        _LOG.warning("keys not read host=%s reason=%s", origin_of(self._url), reason)
+        log_event("keys not read", logging.WARNING, host=origin_of(self._url), reason=reason)
 
 
 def key_sets(clients: Clients, outgoing: Outgoing) -> Mapping[str, KeySet]:
