@@ -206,13 +206,13 @@ def test_a_name_server_that_hangs_leaves_threads_for_others(
 
 
 def test_a_server_that_hangs_does_not_hold_up_the_patients_of_another(knowledge: Knowledge, ehr: Ehr) -> None:
-    """Seven calls wait for a server that never answers; the eighth, to another server, gets its whole chart."""
+    """Seven calls wait for a server that never answers; the eighth, to another server, has its chart before they end."""
     over, body = threading.Event(), hook_call(knowledge)
 
     def hang(handler: Handler) -> None:
         over.wait(60)
 
-    with serving_ehr() as slow, client_of(ehr.base, slow.base) as client:
+    with serving_ehr() as slow, client_of(ehr.base, slow.base, CDS_CHART_SECONDS="3") as client:
         ehr.reset()
         for part in knowledge.chart_queries.values():
             slow.answers[part.split("?")[0].split("/")[0]] = hang
@@ -222,6 +222,7 @@ def test_a_server_that_hangs_does_not_hold_up_the_patients_of_another(knowledge:
                 while len(slow.seen) < 32 and not any(call.done() for call in waiting):
                     time.sleep(0.01)
                 assert not_seen(callers.submit(answer_of, client, asking(body, ehr.base)).result()) == []
+                assert not any(call.done() for call in waiting)
         finally:
             over.set()
 
