@@ -206,7 +206,7 @@ def test_a_name_server_that_hangs_leaves_threads_for_others(
 
 
 def test_a_server_that_hangs_does_not_hold_up_the_patients_of_another(knowledge: Knowledge, ehr: Ehr) -> None:
-    """Seven calls wait for a server that never answers; the eighth, to another server, has its chart before they end."""
+    """Seven calls wait for a server that never answers; the eighth, to another server, is not behind them."""
     over, body = threading.Event(), hook_call(knowledge)
 
     def hang(handler: Handler) -> None:
