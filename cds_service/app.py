@@ -10,42 +10,53 @@ from datetime import date, datetime
 
 from flask import Flask
 
+from cds_service.clients import load_clients
 from cds_service.core.values import Knowledge
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.fhir.fetching import ChartFetcher
 from cds_service.fhir.validation import validate
 from cds_service.knowledge import load_knowledge
 from cds_service.outgoing import Outgoing
-from cds_service.settings import Settings, read_settings
-from cds_service.web.auth import admit_callers
+from cds_service.settings import Access, Settings, read_settings
+from cds_service.web.auth import Admit, admit_callers, admit_local, admit_signed
 from cds_service.web.cors import allow_browsers
 from cds_service.web.errors import register_errors
 from cds_service.web.hooks import hooks_blueprint
 from cds_service.web.json_body import read_json
+from cds_service.web.key_sets import key_sets
+from cds_service.web.replay import MemoryReplayGuard
+from cds_service.web.tokens import Authenticator
 
 _CLOSING = "cds_service.closing"
 
 
-def create_app(settings: Settings | None = None, today: Callable[[], date] | None = None) -> Flask:
+def create_app(
+    settings: Settings | None = None,
+    today: Callable[[], date] | None = None,
+    on_refusal: Callable[[str], None] | None = None,
+) -> Flask:
     """The WSGI application.
 
-    `settings` default to the environment, `today` to the date in the configured time zone.
-    Raises StartError when a setting or a card file is wrong.
+    `settings` default to the environment, `today` to the date in the configured time zone; `on_refusal` counts
+    callers that were not let in, by reason. Raises StartError when a setting, the file of clients or a card file is
+    wrong.
     """
     chosen = settings or read_settings(os.environ)
+    closing = ExitStack()
+    admit = _admit(chosen.access, closing)
     knowledge = load_knowledge(chosen.cards)
     check_templates(knowledge)
     validate({"resourceType": "MedicationRequest"})  # builds the validator before the first call needs it
     app = Flask("cds_service", static_folder=None)
     app.extensions["cds_service"] = knowledge
-    closing = app.extensions[_CLOSING] = ExitStack()
+    app.extensions[_CLOSING] = closing
     app.config["MAX_CONTENT_LENGTH"] = chosen.max_body
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
     fetcher = ChartFetcher(Outgoing(chosen.access.private), chosen.chart, knowledge.chart_queries, read_json)
     closing.callback(fetcher.close)
     app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen.missing_chart, fetcher))
-    admit_callers(app, chosen.access)
+    admit_callers(app, admit, on_refusal or _count_nothing)
     allow_browsers(app)
     register_errors(app)
     logging.getLogger("cds_service").info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))
@@ -56,6 +67,25 @@ def close_app(app: Flask) -> None:
     """Let go of what an application holds: connections, threads, what is still to be written. Before a worker ends."""
     closing: ExitStack = app.extensions[_CLOSING]
     closing.close()
+
+
+def _admit(access: Access, closing: ExitStack) -> Admit:
+    """Who is let in, as a snapshot: another file of clients is read by making another application."""
+    if access.mode == "off":
+        return admit_local(access)
+    clients = load_clients(access)
+    if access.mode == "sandbox":
+        logging.getLogger("cds_service").warning(
+            "sandbox mode: anybody can sign as the public sandbox; no real patients"
+        )
+    outgoing = Outgoing(access.private)
+    closing.callback(outgoing.close)
+    authenticator = Authenticator(clients, key_sets(clients, outgoing), MemoryReplayGuard())
+    return admit_signed(authenticator, access.public_url)
+
+
+def _count_nothing(_: str) -> None:
+    """What is done with the reason of a refusal where nobody counts."""
 
 
 def check_templates(knowledge: Knowledge) -> None:

@@ -1,4 +1,4 @@
-"""The command line: serve, check, fixture, lint, resolve, cohort, burden."""
+"""The command line: serve, check, fixture, lint, resolve, clients, cohort, burden."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -66,8 +67,17 @@ def _parser() -> argparse.ArgumentParser:
     resolve.add_argument("--list-ingredients", action="store_true", help="print the RxCUIs of the ingredients known")
     resolve.add_argument("--cards", type=Path, default=None, help="another folder of card files")
     resolve.set_defaults(run=_resolve)
+    _add_clients_commands(commands)
     _add_burden_commands(commands)
     return parser
+
+
+def _add_clients_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    clients = commands.add_parser("clients", help="look after the file of CDS Clients (CDS_CLIENTS)")
+    actions = clients.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="name every fault of the file, or print who may call, with which keys")
+    check.add_argument("file", nargs="?", type=Path, help="another file than CDS_CLIENTS")
+    check.set_defaults(run=_check_clients)
 
 
 def _add_burden_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -208,6 +218,21 @@ def _resolve(options: argparse.Namespace) -> int:
     for found in (as_json if options.json else as_text)(texts, names):
         sys.stdout.buffer.write(found.encode() + b"\n")
     sys.stdout.flush()
+    return 0
+
+
+def _check_clients(options: argparse.Namespace) -> int:
+    from cds_service.clients import describe, load_clients
+    from cds_service.settings import read_open_settings
+    from cds_service.web.services import SERVICES
+
+    access = read_open_settings(os.environ).access
+    path = options.file or access.clients
+    if path is None:
+        raise ServiceError("name a file of CDS Clients, or set CDS_CLIENTS")
+    mode = "sandbox" if os.environ.get("CDS_AUTH") == "sandbox" else "required"
+    clients = load_clients(replace(access, clients=path, mode=mode))
+    print(describe(clients, access.public_url or "CDS_PUBLIC_URL", tuple(SERVICES)))
     return 0
 
 

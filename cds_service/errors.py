@@ -7,6 +7,7 @@
     ├── Unauthorized        401: not let in; one text for all reasons
     └── StartError          the service must not start
         ├── SettingsError   a setting is wrong
+        ├── ClientsError    the file of CDS Clients is wrong; lists every fault
         └── KnowledgeError  card files are wrong; lists every fault of every file
 
 Messages say what, where and what is allowed. They never quote text of a request.
@@ -50,14 +51,19 @@ class UnknownService(ServiceError):
 
 
 class Unauthorized(ServiceError):
-    """The caller is not let in. `reason`, one of a few words, is for the log and the metric, never for the answer."""
+    """The caller is not let in.
+
+    `reason`, one of a few words, is for the log and the metric, `who` (a client's id or an issuer) for the log;
+    neither is for the answer.
+    """
 
     status = 401
     code = "login"
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, who: str = "") -> None:
         super().__init__("the caller could not be authenticated.")
         self.reason = reason
+        self.who = who
 
 
 class StartError(ServiceError):
@@ -70,7 +76,7 @@ class SettingsError(StartError):
 
 @dataclass(frozen=True, slots=True, order=True)
 class Fault:
-    """One fault of one card file: where it is and what is allowed there."""
+    """One fault of one file: where it is and what is allowed there."""
 
     file: str
     path: str
@@ -80,9 +86,17 @@ class Fault:
         return f"{self.file}, {self.path}: {self.message}" if self.path else f"{self.file}: {self.message}"
 
 
-class KnowledgeError(StartError):
-    """Card files are wrong."""
+class _FileError(StartError):
+    """Files are wrong; every fault is listed."""
 
     def __init__(self, faults: list[Fault]) -> None:
         self.faults = sorted(set(faults))
         super().__init__("\n".join(str(fault) for fault in self.faults))
+
+
+class ClientsError(_FileError):
+    """The file of CDS Clients is wrong."""
+
+
+class KnowledgeError(_FileError):
+    """Card files are wrong."""

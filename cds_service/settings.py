@@ -16,10 +16,11 @@ from cds_service.outgoing import IPNetwork, is_loopback, origin_of
 SETTINGS = {
     "CDS_AUTH": "required (default): every caller shows a signed token; off: open, loopback only; "
     "sandbox: required, and the public sandbox's published key counts",
-    "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required and sandbox)",
+    "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required)",
     "CDS_PUBLIC_URL": "public base URL; discovery is at /cds-services below it (needed with required and sandbox)",
     "CDS_JWT_ALGORITHMS": "signatures that count (default ES384 RS384; also ES/RS 256 and 512, PS 256, 384 and 512)",
-    "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, separated by spaces",
+    "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, and for the public sandbox, "
+    "separated by spaces",
     "CDS_PRIVATE_NETWORKS": "private networks that may be called, such as 10.20.0.0/16, separated by spaces",
     "CDS_CHART_SECONDS": "time for reading the chart, within one call (default 2)",
     "CDS_CHART_PAGES": "pages that are read of one search (default 5)",
@@ -109,13 +110,7 @@ def _host(origin: str) -> str:
 def _access(environment: Mapping[str, str]) -> Access:
     mode = _one_of(environment, "CDS_AUTH", AUTH_MODES)
     clients, public = environment.get("CDS_CLIENTS", ""), environment.get("CDS_PUBLIC_URL", "")
-    missing = [name for name, value in (("CDS_CLIENTS", clients), ("CDS_PUBLIC_URL", public)) if not value]
-    if mode != "off" and missing:
-        raise SettingsError(
-            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set. With CDS_AUTH={mode} the "
-            "service needs the file of its CDS Clients and its public base URL; CDS_AUTH=off opens it to "
-            "programs on this machine only."
-        )
+    _refuse_missing(mode, {"CDS_CLIENTS": clients, "CDS_PUBLIC_URL": public})
     if clients and not Path(clients).is_file():
         raise SettingsError(f"CDS_CLIENTS: {clients} is not a file. It must hold the CDS Clients.")
     return Access(
@@ -128,6 +123,18 @@ def _access(environment: Mapping[str, str]) -> Access:
         ),
         private=tuple(_network(text) for text in environment.get("CDS_PRIVATE_NETWORKS", "").split()),
     )
+
+
+def _refuse_missing(mode: str, given: Mapping[str, str]) -> None:
+    """What each mode cannot do without; the sandbox is a client that needs no file."""
+    needed = {"required": ("CDS_CLIENTS", "CDS_PUBLIC_URL"), "sandbox": ("CDS_PUBLIC_URL",), "off": ()}[mode]
+    missing = [name for name in needed if not given[name]]
+    if missing:
+        raise SettingsError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set. With CDS_AUTH={mode} the "
+            f"service needs {'the file of its CDS Clients and ' if len(needed) == 2 else ''}its public base URL; "
+            "CDS_AUTH=off opens it to programs on this machine only."
+        )
 
 
 def _algorithms(text: str) -> tuple[str, ...]:

@@ -59,10 +59,23 @@ ALLOWED = {
     "errors": set(),
     "outgoing": set(),
     "settings": {"errors", "knowledge", "outgoing"},
+    "keys": set(),
+    "clients": {"errors", "keys", "knowledge", "settings"},
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors"},
-    "web": {"core.evaluate", "core.values", "core.identity", "fhir", "errors", "outgoing", "settings", "store"},
+    "web": {
+        "core.evaluate",
+        "core.values",
+        "core.identity",
+        "clients",
+        "fhir",
+        "errors",
+        "keys",
+        "outgoing",
+        "settings",
+        "store",
+    },
 }
 
 

@@ -29,7 +29,10 @@ def register_errors(app: Flask) -> None:
 
 def _service_error(error: ServiceError) -> Response:
     _LOG.info("refused status=%s reason=%s", error.status, type(error).__name__)
-    return outcome(error.status, error.code, str(error))
+    response = outcome(error.status, error.code, str(error))
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:
