@@ -51,6 +51,9 @@ def run_server(host: str, port: int, workers: int) -> None:
         "control_socket_disable": True,
         "accesslog": None,
         "loglevel": "warning",
+        # Headers in which proxies tell what they saw. Anybody can send them, and SCRIPT_NAME would move every address.
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
         "worker_exit": _let_go,
     }
     _Server(options).run()

@@ -6,9 +6,12 @@ import json
 import socket
 import threading
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -24,6 +27,7 @@ from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
 from tests.helpers import SIGN, TODAY, answer_of, hook_call, post
+from tests.test_canary import serving
 
 JSON = dict[str, Any]
 NAME = "ehr.example.test"
@@ -353,3 +357,18 @@ def test_a_field_of_a_megabyte_is_read_quickly(client: FlaskClient, knowledge: K
         began = time.monotonic()
         assert post(client, write_json(body), SIGN).status_code == 200
         assert time.monotonic() - began < 30
+
+
+# --- What a proxy in front may be told to pass on --------------------------------------------------------------
+
+
+def test_headers_of_proxies_do_not_move_addresses(tmp_path: Path) -> None:
+    """With SCRIPT_NAME anybody could ask for /metrics under an address that the proxy in front lets pass."""
+    with serving(tmp_path) as port:
+        moved = urllib.request.Request(f"http://127.0.0.1:{port}/cds-services/x/cds-services")
+        for name, value in (("SCRIPT_NAME", "/cds-services/x"), ("PATH_INFO", "/cds-services")):
+            moved.headers = {name: value}
+            with pytest.raises(urllib.error.HTTPError) as refused:
+                urllib.request.urlopen(moved, timeout=60)
+            with refused.value as error:
+                assert error.code in (400, 401, 404, 405)
