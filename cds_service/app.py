@@ -17,16 +17,21 @@ from cds_service.fhir.fetching import ChartFetcher
 from cds_service.fhir.validation import validate
 from cds_service.knowledge import load_knowledge
 from cds_service.outgoing import Outgoing
-from cds_service.settings import Access, Settings, read_settings
+from cds_service.settings import PUBLISHED_CARD_KEY, Access, Settings, Storage, read_settings
+from cds_service.store.database import Store
+from cds_service.store.replay import build_replay_guard
+from cds_service.store.shown import ShownCounts
 from cds_service.web.auth import Admit, admit_callers, admit_local, admit_signed
 from cds_service.web.cors import allow_browsers
 from cds_service.web.errors import register_errors
+from cds_service.web.feedback import feedback_blueprint
 from cds_service.web.hooks import hooks_blueprint
 from cds_service.web.json_body import read_json
 from cds_service.web.key_sets import key_sets
 from cds_service.web.replay import MemoryReplayGuard
 from cds_service.web.tokens import Authenticator
 
+_LOG = logging.getLogger("cds_service")
 _CLOSING = "cds_service.closing"
 
 
@@ -43,7 +48,8 @@ def create_app(
     """
     chosen = settings or read_settings(os.environ)
     closing = ExitStack()
-    admit = _admit(chosen.access, closing)
+    store, shown = _open_store(chosen.storage, closing)
+    admit = _admit(chosen.access, store, closing)
     knowledge = load_knowledge(chosen.cards)
     check_templates(knowledge)
     validate({"resourceType": "MedicationRequest"})  # builds the validator before the first call needs it
@@ -55,11 +61,16 @@ def create_app(
     app.url_map.merge_slashes = False
     fetcher = ChartFetcher(Outgoing(chosen.access.private), chosen.chart, knowledge.chart_queries, read_json)
     closing.callback(fetcher.close)
-    app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen.missing_chart, fetcher))
+    secrets = chosen.storage.card_keys
+    clock = today or _clock(chosen)
+    app.register_blueprint(hooks_blueprint(knowledge, clock, chosen.missing_chart, fetcher, secrets[0], shown))
+    app.register_blueprint(feedback_blueprint(store, secrets, chosen.storage.keeps_comments))
     admit_callers(app, admit, on_refusal or _count_nothing)
     allow_browsers(app)
     register_errors(app)
-    logging.getLogger("cds_service").info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))
+    if chosen.access.mode == "required" and secrets == (PUBLISHED_CARD_KEY,):
+        _LOG.warning("CDS_CARD_KEY is not set: whoever may send feedback can invent cards that count in the report")
+    _LOG.info("started knowledge=%s rules=%d", knowledge.version, len(knowledge.rules))
     return app
 
 
@@ -69,7 +80,7 @@ def close_app(app: Flask) -> None:
     closing.close()
 
 
-def _admit(access: Access, closing: ExitStack) -> Admit:
+def _admit(access: Access, store: Store, closing: ExitStack) -> Admit:
     """Who is let in, as a snapshot: another file of clients is read by making another application."""
     if access.mode == "off":
         return admit_local(access)
@@ -79,13 +90,23 @@ def _admit(access: Access, closing: ExitStack) -> Admit:
             "sandbox mode: anybody can sign as the public sandbox; no real patients"
         )
     outgoing = Outgoing(access.private)
+    replay = build_replay_guard(store, MemoryReplayGuard())
     closing.callback(outgoing.close)
-    authenticator = Authenticator(clients, key_sets(clients, outgoing), MemoryReplayGuard())
+    authenticator = Authenticator(clients, key_sets(clients, outgoing), replay)
     return admit_signed(authenticator, access.public_url)
 
 
 def _count_nothing(_: str) -> None:
     """What is done with the reason of a refusal where nobody counts."""
+
+
+def _open_store(storage: Storage, closing: ExitStack) -> tuple[Store, ShownCounts]:
+    """The store and the counts of cards shown; both touch the database later, at their first need."""
+    store = Store(storage.database)
+    shown = ShownCounts(store)
+    closing.callback(store.close)
+    closing.callback(shown.close)
+    return store, shown
 
 
 def check_templates(knowledge: Knowledge) -> None:

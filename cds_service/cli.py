@@ -1,4 +1,4 @@
-"""The command line: serve, check, fixture, lint, resolve, clients, cohort, burden."""
+"""The command line: serve, check, fixture, lint, resolve, clients, cohort, burden, feedback, db."""
 
 from __future__ import annotations
 
@@ -69,6 +69,7 @@ def _parser() -> argparse.ArgumentParser:
     resolve.set_defaults(run=_resolve)
     _add_clients_commands(commands)
     _add_burden_commands(commands)
+    _add_store_commands(commands)
     return parser
 
 
@@ -78,6 +79,26 @@ def _add_clients_commands(commands: argparse._SubParsersAction[argparse.Argument
     check = actions.add_parser("check", help="name every fault of the file, or print who may call, with which keys")
     check.add_argument("file", nargs="?", type=Path, help="another file than CDS_CLIENTS")
     check.set_defaults(run=_check_clients)
+
+
+def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    feedback = commands.add_parser("feedback", help="what became of the cards")
+    parts = feedback.add_subparsers(required=True, metavar="COMMAND")
+    report = parts.add_parser("report", help="per card and version: shown, accepted, overridden, reasons")
+    report.add_argument("--since", type=_day, default=None, help="leave out what is older (YYYY-MM-DD)")
+    report.add_argument(
+        "--top", type=_count, default=20, help="lines of the table, most often shown first (default 20)"
+    )
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print all cards as CSV")
+    form.add_argument("--json", action="store_true", help="print all cards as JSON")
+    report.set_defaults(run=_feedback_report)
+
+    database = commands.add_parser("db", help="look after the database")
+    upgrade = database.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "upgrade", help="bring the database to the schema of this release"
+    )
+    upgrade.set_defaults(run=_db_upgrade)
 
 
 def _add_burden_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -105,6 +126,12 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f'"{text}" is not a date; use YYYY-MM-DD') from None
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number')
+    return int(text)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from cds_service.server import run_server
     from cds_service.settings import read_settings
@@ -115,7 +142,7 @@ def _serve(options: argparse.Namespace) -> int:
             f"{options.host} is not a loopback address. With CDS_AUTH=off access is open, so the service listens on "
             f"{', '.join(_LOOPBACK)} only."
         )
-    run_server(options.host, options.port, options.workers)
+    run_server(options.host, options.port, options.workers, settings.storage)
     return 0
 
 
@@ -282,6 +309,30 @@ def _burden(options: argparse.Namespace) -> int:
     if options.html:
         _save(options.html, write_page(burden).encode())
     return 2 if faults else 0
+
+
+def _feedback_report(options: argparse.Namespace) -> int:
+    from cds_service import outcomes
+    from cds_service.settings import read_store_settings
+
+    found = outcomes.read_report(read_store_settings(os.environ), options.since)
+    if options.json:
+        print(outcomes.as_json(found))
+    elif options.csv:
+        sys.stdout.write(outcomes.as_csv(found))
+    else:
+        print(outcomes.as_table(found, options.top))
+    return 0
+
+
+def _db_upgrade(_: argparse.Namespace) -> int:
+    from cds_service.settings import read_store_settings
+    from cds_service.store.database import Store
+
+    store = Store(read_store_settings(os.environ).storage.database)
+    store.upgrade()
+    print(f"{store.place} has the schema of this release.")
+    return 0
 
 
 def _today() -> date:

@@ -5,6 +5,7 @@
     ├── MissingChart        412: required chart data is not there (only with CDS_MISSING_CHART=412)
     ├── UnknownService      404
     ├── Unauthorized        401: not let in; one text for all reasons
+    ├── StoreDown           503: the database does not answer; only what must be kept is refused for it
     └── StartError          the service must not start
         ├── SettingsError   a setting is wrong
         ├── ClientsError    the file of CDS Clients is wrong; lists every fault
@@ -23,6 +24,7 @@ class ServiceError(Exception):
 
     status = 500
     code = "exception"
+    retry_after = 0  # seconds after which it may be tried again; 0 says nothing
 
 
 class BadRequest(ServiceError):
@@ -64,6 +66,18 @@ class Unauthorized(ServiceError):
         super().__init__("the caller could not be authenticated.")
         self.reason = reason
         self.who = who
+
+
+class StoreDown(ServiceError):
+    """The database cannot be used now. `reason` is for the log and for readiness, never for the answer."""
+
+    status = 503
+    code = "transient"
+    retry_after = 5
+
+    def __init__(self, reason: str) -> None:
+        super().__init__("nothing was stored, because the database does not answer now. Send it again later.")
+        self.reason = reason
 
 
 class StartError(ServiceError):

@@ -7,6 +7,9 @@ from typing import Any
 
 from gunicorn.app.base import BaseApplication
 
+from cds_service.settings import Storage
+from cds_service.store.database import Store
+
 
 class _Server(BaseApplication):  # type: ignore[misc]
     """Gunicorn with settings from the command line instead of a file."""
@@ -33,9 +36,10 @@ def _let_go(_: Any, worker: Any) -> None:
         close_app(app)
 
 
-def run_server(host: str, port: int, workers: int) -> None:
-    """Serve until stopped. The knowledge is loaded once, before the workers are forked."""
+def run_server(host: str, port: int, workers: int, storage: Storage) -> None:
+    """Serve until stopped. The knowledge is loaded once, and the database made ready, before the workers are forked."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    Store(storage.database).prepare()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     print(f"Discovery: http://{address}/cds-services")
     print(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -28,8 +28,17 @@ SETTINGS = {
     "CDS_MISSING_CHART": "card (default): say on a card that the medication list was not seen; 412: refuse the call",
     "CDS_CARDS": "folder of the card files (default: the ones that come with the service)",
     "CDS_TIMEZONE": "time zone whose date is today (default UTC)",
+    "CDS_DATA": "folder of the SQLite file (default $XDG_STATE_HOME/cds-service, else ~/.local/state/cds-service)",
+    "CDS_DATABASE_URL": "PostgreSQL instead of SQLite: postgresql://user:password@host:5432/name",
+    "CDS_FEEDBACK_COMMENTS": "discard (default): of a comment in feedback only that there was one is kept; "
+    "store: its text too",
+    "CDS_CARD_KEY": "secret that seals the uuids of cards, the same on every machine; several separated by spaces: "
+    "the first seals, all count (default: a published constant)",
     "CDS_MAX_BODY": "largest request body in bytes (default 1048576)",
 }
+# Stands in the source for everybody to read: it keeps nobody from inventing cards, only cards apart by accident.
+PUBLISHED_CARD_KEY = b"cds-service: this key is published"
+_SHORTEST_KEY = 16
 AUTH_MODES = ("required", "off", "sandbox")
 ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
@@ -56,6 +65,16 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """What is kept, and where. Without a `database` nothing is."""
+
+    data: Path | None = None
+    database: str = field(default="", repr=False)
+    keeps_comments: bool = False
+    card_keys: tuple[bytes, ...] = field(default=(PUBLISHED_CARD_KEY,), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is told from outside."""
 
@@ -63,6 +82,7 @@ class Settings:
     timezone: ZoneInfo
     access: Access = Access()
     chart: ChartLimits = ChartLimits()
+    storage: Storage = Storage()
     missing_chart: str = "card"
     max_body: int = 1024 * 1024
 
@@ -84,13 +104,20 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             pages=_number(environment, "CDS_CHART_PAGES", 5, 1, 100),
             total_bytes=_number(environment, "CDS_CHART_BYTES", 5 * 1024 * 1024, 1024),
         ),
+        storage=_storage(environment),
         missing_chart=_one_of(environment, "CDS_MISSING_CHART", ("card", "412")),
         max_body=_number(environment, "CDS_MAX_BODY", 1024 * 1024, 1024),
     )
 
 
 def read_open_settings(environment: Mapping[str, str]) -> Settings:
-    """Settings for a tool that answers nobody but its user: as in the environment, without authentication."""
+    """Settings for a tool that answers nobody but its user: without authentication, and nothing is kept."""
+    settings = read_settings({**environment, "CDS_AUTH": "off"})
+    return replace(settings, storage=replace(settings.storage, data=None, database=""))
+
+
+def read_store_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings for a tool that reads what the service keeps: without authentication."""
     return read_settings({**environment, "CDS_AUTH": "off"})
 
 
@@ -135,6 +162,33 @@ def _refuse_missing(mode: str, given: Mapping[str, str]) -> None:
             f"service needs {'the file of its CDS Clients and ' if len(needed) == 2 else ''}its public base URL; "
             "CDS_AUTH=off opens it to programs on this machine only."
         )
+
+
+def _storage(environment: Mapping[str, str]) -> Storage:
+    data = _data_folder(environment)
+    in_data = f"sqlite:///{(data / 'cds-service.sqlite3').absolute()}" if data else ""
+    return Storage(
+        data=data,
+        database=environment.get("CDS_DATABASE_URL") or in_data,
+        keeps_comments=_one_of(environment, "CDS_FEEDBACK_COMMENTS", ("discard", "store")) == "store",
+        card_keys=_card_keys(environment.get("CDS_CARD_KEY", "")) or (PUBLISHED_CARD_KEY,),
+    )
+
+
+def _data_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where programs keep their state (XDG Base Directory Specification), unless the setting says where."""
+    if environment.get("CDS_DATA"):
+        return Path(environment["CDS_DATA"])
+    if environment.get("XDG_STATE_HOME"):
+        return Path(environment["XDG_STATE_HOME"]) / "cds-service"
+    return Path(environment["HOME"]) / ".local/state/cds-service" if environment.get("HOME") else None
+
+
+def _card_keys(text: str) -> tuple[bytes, ...]:
+    keys = tuple(key.encode("utf-8", "surrogateescape") for key in text.split())
+    if any(len(key) < _SHORTEST_KEY for key in keys):
+        raise SettingsError(f"CDS_CARD_KEY is too short. Use at least {_SHORTEST_KEY} random characters.")
+    return keys
 
 
 def _algorithms(text: str) -> tuple[str, ...]:

@@ -25,6 +25,7 @@ PURE = {
     "decimal",
     "functools",
     "hashlib",
+    "hmac",
     "itertools",
     "re",
     "typing",
@@ -149,9 +150,11 @@ def test_only_the_edge_reads_the_environment() -> None:
 def test_nothing_happens_on_import() -> None:
     """Loading the package starts nothing: its files hold imports, definitions and constants only."""
     calm = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign)
+    run_by_alembic = PACKAGE / "store" / "migrations" / "env.py"  # a script in Alembic's terms; nothing imports it
     loud = {
         f"{path.name}:{node.lineno}"
         for path in FILES
+        if path != run_by_alembic
         for node in tree(path).body
         if not isinstance(node, calm) and not _is_docstring(node) and not _is_main(node)
     }

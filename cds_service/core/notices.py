@@ -16,6 +16,7 @@ from cds_service.core.values import (
     PARTIAL,
     PRESENT,
     Card,
+    CardOrigin,
     HookRequest,
     Knowledge,
     Medication,
@@ -116,8 +117,9 @@ def _notice(
     more = len(shown) - _MOST_NAMED
     lines += f"\n- and {more} more" if more > 0 else ""
     orders = tuple(sorted(m.entry.key for m in new))
+    origin = CardOrigin(notice.id, notice.version, notice.indicator)
     return Card(
-        uuid=card_uuid(request.hook_instance, notice.id, notice.version, notice.indicator, (*orders, *shown)),
+        uuid=card_uuid(request.card_key, request.hook_instance, origin, (*orders, *shown)),
         summary=_summary(notice, shown),
         detail=notice.detail.format(names=lines),
         indicator=notice.indicator,

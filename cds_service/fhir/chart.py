@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from cds_service.core.values import EMPTY, FAILED, JSON, MISSING, PARTIAL, PRESENT, Chart, PatientEntry
-from cds_service.fhir import r4
+from cds_service.fhir.medication import MEDICATION_TYPES, Place
 from cds_service.fhir.reading import as_list, as_number, as_object, as_text, reference_id, resource_key
+from cds_service.fhir.record import read_observation, read_patient
+from cds_service.fhir.versions import CallVersion
 
 _EXPECTED = {
     "patient": "Patient",
@@ -21,7 +23,7 @@ _EXPECTED = {
     "conditions": "Condition",
     "observations": "Observation",
 }
-MEDICATION_TYPES = frozenset(kind for kind in _EXPECTED.values() if kind.startswith("Medication"))
+_AS_DSTU2 = {"MedicationRequest": "MedicationOrder"}
 _BESIDE = frozenset({"OperationOutcome", "Provenance", "Practitioner", "Organization", "Encounter"})
 _DEEPEST = 3
 
@@ -46,7 +48,7 @@ def _part(value: Any, expected: str) -> tuple[list[JSON], str]:
     if "resourceType" not in found and isinstance(found.get("resource"), dict):
         found = found["resource"]
     kind = found.get("resourceType")
-    if kind == expected:
+    if kind in (expected, _AS_DSTU2.get(expected, expected)):
         return [found], PRESENT
     if kind == "OperationOutcome":
         return [], FAILED
@@ -96,11 +98,13 @@ def read_chart(
     parts: dict[str, str],
     patient_id: str,
     index: dict[str, JSON],
+    version: CallVersion,
     notes: list[str],
 ) -> Chart:
     """The chart of this patient. A part that held somebody else's resources counts as seen in part only.
 
-    `index` resolves references to Medications; what was left out is added to `notes` and `parts`.
+    `index` resolves references to Medications, `version` tells how each resource is read; what was left out is added
+    to `notes` and `parts`.
     """
     own = {key: [r for r in found if _is_ours(r, patient_id)] for key, found in resources.items()}
     foreign = sum(len(resources[key]) - len(own[key]) for key in resources)
@@ -110,7 +114,7 @@ def read_chart(
         if len(own[key]) < len(found):
             parts[key] = PARTIAL if key != "patient" else MISSING
     medications = [
-        r4.read_medication(r, resource_key(r, set()), False, False, index)
+        version.of(r).read_medication(r, Place(resource_key(r, set()), False, False, index))
         for key, found in own.items()
         if key.startswith("medication")
         for r in found
@@ -119,14 +123,14 @@ def read_chart(
     return Chart(
         patient=_patient(own["patient"]),
         medications=tuple(medications),
-        observations=tuple(o for r in own["observations"] if (o := r4.read_observation(r))),
-        conditions=tuple(c for r in own["conditions"] if (c := r4.read_condition(r))),
+        observations=tuple(o for r in own["observations"] if (o := read_observation(r))),
+        conditions=tuple(c for r in own["conditions"] if (c := version.of(r).read_condition(r))),
         parts=parts,
     )
 
 
 def _patient(resources: list[JSON]) -> PatientEntry | None:
-    return r4.read_patient(resources[0]) if resources else None
+    return read_patient(resources[0]) if resources else None
 
 
 def _is_ours(resource: JSON, patient_id: str) -> bool:

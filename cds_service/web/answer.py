@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 
 from cds_service.core.identity import suggestion_uuid
-from cds_service.core.values import JSON, Card, Evaluation, HookRequest, Knowledge, Suggestion
+from cds_service.core.values import JSON, Card, Evaluation, Knowledge, Suggestion
 from cds_service.fhir.actions import write_action
 from cds_service.fhir.request import ReadRequest
 
@@ -52,7 +51,7 @@ def _card(card: Card, read: ReadRequest, knowledge: Knowledge, today: date) -> J
         },
     }
     if card.suggestions:
-        written["suggestions"] = [_suggestion(s, card.uuid, read.request, read.orders, today) for s in card.suggestions]
+        written["suggestions"] = [_suggestion(s, card.uuid, read, today) for s in card.suggestions]
         written["selectionBehavior"] = card.selection_behavior
     if card.override_reasons:
         written["overrideReasons"] = [
@@ -77,12 +76,10 @@ def _card_report(card: Card) -> JSON:
     return report
 
 
-def _suggestion(
-    suggestion: Suggestion, card_id: str, request: HookRequest, orders: Mapping[str, JSON], today: date
-) -> JSON:
+def _suggestion(suggestion: Suggestion, card_id: str, read: ReadRequest, today: date) -> JSON:
     touched = tuple(action.order_key for action in suggestion.actions)
     return {
         "label": suggestion.label,
         "uuid": suggestion_uuid(card_id, suggestion.id, touched),
-        "actions": [write_action(action, request, orders, today) for action in suggestion.actions],
+        "actions": [write_action(action, read, today) for action in suggestion.actions],
     }

@@ -32,6 +32,8 @@ def _service_error(error: ServiceError) -> Response:
     response = outcome(error.status, error.code, str(error))
     if error.status == 401:
         response.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
     return response
 
 

@@ -5,27 +5,35 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
 from flask import Blueprint, Response, request
 
 from cds_service.core.evaluate import evaluate
-from cds_service.core.values import FAILED, JSON, MISSING, Evaluation, Knowledge
-from cds_service.errors import MissingChart, UnknownService
+from cds_service.core.identity import card_key
+from cds_service.core.values import FAILED, JSON, MISSING, Card, CardOrigin, Evaluation, Knowledge
+from cds_service.errors import MissingChart
 from cds_service.fhir.fetching import ChartFetcher, Fetched, Note, server_of
 from cds_service.fhir.request import ReadRequest, read_hook_request
+from cds_service.store.shown import ShownCounts
 from cds_service.web.answer import write_answer
 from cds_service.web.caller import current_caller
 from cds_service.web.json_body import json_response, read_json
-from cds_service.web.services import SERVICES, describe_services
+from cds_service.web.services import describe_services, known_service
 
 _LOG = logging.getLogger("cds_service")
 
 
 def hooks_blueprint(
-    knowledge: Knowledge, today: Callable[[], date], missing_chart: str, fetcher: ChartFetcher
+    knowledge: Knowledge,
+    today: Callable[[], date],
+    missing_chart: str,
+    fetcher: ChartFetcher,
+    secret: bytes,
+    shown: ShownCounts,
 ) -> Blueprint:
-    """Routes for discovery and the services. `today` is asked once per call."""
+    """Routes for discovery and the services. `today` is asked once per call; `secret` seals the cards' uuids."""
     hooks = Blueprint("hooks", __name__)
     discovery = describe_services(knowledge)
 
@@ -40,14 +48,15 @@ def hooks_blueprint(
     @hooks.post("/cds-services/<service>")
     def call(service: str) -> Response:
         began = time.perf_counter()
-        if service not in SERVICES:
-            raise UnknownService(f"there is no such service. Known are {', '.join(SERVICES)}.")
-        read = read_hook_request(read_json(request.get_data(cache=False)), SERVICES[service], complete)
+        hook, caller = known_service(service), current_caller()
+        read = read_hook_request(read_json(request.get_data(cache=False)), hook, complete)
         if missing_chart == "412":
             _refuse_without_chart(read)
         day = today()
-        evaluation = evaluate(read.request, knowledge, day)
+        key = card_key(secret, caller.client, caller.tenant)
+        evaluation = evaluate(replace(read.request, card_key=key), knowledge, day)
         response = json_response(write_answer(read, evaluation, knowledge, day))
+        shown.add(day, caller.client, map(_origin, evaluation.cards))
         _log(service, read, evaluation, time.perf_counter() - began)
         return response
 
@@ -59,6 +68,11 @@ def _refuse_without_chart(read: ReadRequest) -> None:
     state = read.request.chart.parts.get("medicationRequests")
     if read.request.drafts and state in (MISSING, FAILED):
         raise MissingChart(f"prefetch.medicationRequests: is {state}, and nothing was checked.")
+
+
+def _origin(card: Card) -> CardOrigin:
+    rule, version, _, indicator = card.rules[0]
+    return CardOrigin(rule, version, indicator)
 
 
 def _log(service: str, read: ReadRequest, evaluation: Evaluation, seconds: float) -> None:

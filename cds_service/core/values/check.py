@@ -224,6 +224,15 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class CardOrigin:
+    """What a card came from and how loud it was: its leading rule (or notice), that rule's version, the indicator."""
+
+    rule: str
+    version: int
+    indicator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A composed card; `fhir` turns its actions into resources and `web` writes it as JSON."""
 
