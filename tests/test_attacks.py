@@ -372,3 +372,10 @@ def test_headers_of_proxies_do_not_move_addresses(tmp_path: Path) -> None:
                 urllib.request.urlopen(moved, timeout=60)
             with refused.value as error:
                 assert error.code in (400, 401, 404, 405)
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "X-Real-IP", "Via"])
+def test_open_access_is_not_for_who_comes_through_a_proxy_on_this_machine(reader: FlaskClient, header: str) -> None:
+    """A tunnel or proxy beside the service would open it to the world; what it passes on is refused."""
+    assert reader.get("/cds-services").status_code == 200
+    assert reader.get("/cds-services", headers={header: "127.0.0.1"}).status_code == 401

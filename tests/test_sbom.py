@@ -27,7 +27,7 @@ def run(*arguments: str, path: str = "") -> subprocess.CompletedProcess[str]:
 
 def install(folder: Path, name: str, *lines: str) -> None:
     """A package of one metadata file."""
-    home = folder / f"{name}-1.0.dist-info"
+    home = folder / f"{name.replace('-', '_')}-1.0.dist-info"
     home.mkdir()
     text = "\n".join(["Metadata-Version: 2.4", f"Name: {name}", "Version: 1.0", *lines])
     (home / "METADATA").write_text(text + "\n", encoding="utf-8")

@@ -16,6 +16,8 @@ from cds_service.web.tokens import Authenticator
 
 _LOG = logging.getLogger("cds_service")
 DISCOVERY = "/cds-services"
+# A proxy or tunnel tells with these that it speaks for somebody else.
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 # What monitoring reads and what asks for no token; a token is not looked at there.
 OPEN_PATHS = frozenset({"/healthz", "/readyz", "/metrics"})
 _BEARER = re.compile(r"bearer +([^ ,]+)", re.IGNORECASE)
@@ -42,11 +44,11 @@ def admit_callers(app: Flask, admit: Admit, on_refusal: Callable[[str], None]) -
 
 
 def admit_local(access: Access) -> Admit:
-    """CDS_AUTH=off: everybody on this machine, and nobody else."""
+    """CDS_AUTH=off: everybody on this machine, and nobody else: not who comes through a proxy or tunnel on it."""
     everybody = Caller(fhir_servers=access.fhir_servers)
 
     def admit() -> Caller:
-        if not is_loopback(request.remote_addr or ""):
+        if not is_loopback(request.remote_addr or "") or any(name in request.headers for name in FORWARDED):
             raise Unauthorized("not-local")
         return everybody
 
