@@ -163,6 +163,9 @@ def _options(address: str, workers: int, settings: Settings, folder: RunFolder) 
         "worker_tmp_dir": str(folder.path),
         "raw_env": [f"PROMETHEUS_MULTIPROC_DIR={folder.path}"],
         "on_reload": _load_anew,
+        # Headers in which proxies tell what they saw. Anybody can send them, and SCRIPT_NAME would move every address.
+        "forwarded_allow_ips": "",
+        "forwarder_headers": "",
         "worker_exit": _let_go,
         "child_exit": _forget,
         "on_exit": lambda _: folder.remove(),

@@ -16,6 +16,8 @@ from cds_service.web.caller import Caller
 from cds_service.web.tokens import Authenticator
 
 DISCOVERY = "/cds-services"
+# A proxy or tunnel tells with these that it speaks for somebody else.
+FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _BEARER = re.compile(r"bearer +([^ ,]+)", re.IGNORECASE)
 _FEEDBACK = re.compile(rf"({DISCOVERY}/[^/]+)/feedback")
 Admit = Callable[[], Caller]
@@ -39,11 +41,11 @@ def admit_callers(app: Flask, admit: Admit) -> None:
 
 
 def admit_local(access: Access) -> Admit:
-    """CDS_AUTH=off: everybody on this machine, and nobody else."""
+    """CDS_AUTH=off: everybody on this machine, and nobody else: not who comes through a proxy or tunnel on it."""
     everybody = Caller(fhir_servers=access.fhir_servers)
 
     def admit() -> Caller:
-        if not is_loopback(request.remote_addr or ""):
+        if not is_loopback(request.remote_addr or "") or any(name in request.headers for name in FORWARDED):
             raise Unauthorized("not-local")
         return everybody
 
