@@ -22,6 +22,7 @@ from cds_service.web.cors import allow_browsers
 from cds_service.web.errors import register_errors
 from cds_service.web.hooks import hooks_blueprint
 from cds_service.web.json_body import read_json
+from cds_service.web.openapi import openapi_blueprint
 
 _CLOSING = "cds_service.closing"
 
@@ -45,6 +46,7 @@ def create_app(settings: Settings | None = None, today: Callable[[], date] | Non
     fetcher = ChartFetcher(Outgoing(chosen.access.private), chosen.chart, knowledge.chart_queries, read_json)
     closing.callback(fetcher.close)
     app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen.missing_chart, fetcher))
+    app.register_blueprint(openapi_blueprint(app, knowledge, chosen.access))
     admit_callers(app, chosen.access)
     allow_browsers(app)
     register_errors(app)
