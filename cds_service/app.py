@@ -32,6 +32,7 @@ from cds_service.web.json_body import read_json
 from cds_service.web.key_sets import key_sets
 from cds_service.web.limits import limit_calls_in_flight, limit_rate
 from cds_service.web.metrics import Metrics
+from cds_service.web.openapi import openapi_blueprint
 from cds_service.web.operations import add_health, operations_blueprint, states_of
 from cds_service.web.record import keep_records
 from cds_service.web.replay import MemoryReplayGuard
@@ -67,6 +68,7 @@ def create_app(
     closing.callback(fetcher.close)
     metrics = app.extensions[METRICS] = Metrics(knowledge, lambda: states_of(app))
     app.register_blueprint(operations_blueprint(app, knowledge, metrics, chosen.metrics_from))
+    app.register_blueprint(openapi_blueprint(app, knowledge, chosen.access))
     app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen, fetcher, shown))
     app.register_blueprint(feedback_blueprint(store, chosen.storage.card_keys, chosen.storage.keeps_comments))
     add_health(app, lambda: _database_state(store))

@@ -9,28 +9,9 @@ from typing import Any
 
 from jsonschema import Draft202012Validator
 
-_TEXT = {"type": "string", "pattern": r"\S"}
-_SERVICE = {
-    "type": "object",
-    "required": ["hook", "id", "title", "description", "usageRequirements", "prefetch"],  # CH-013 to CH-018
-    "properties": {
-        "hook": {"enum": ["order-sign", "order-select"]},  # CH-184: standard names only
-        "id": {"type": "string", "pattern": r"^[A-Za-z0-9._-]+$"},  # CH-015
-        "title": _TEXT,
-        "description": _TEXT,
-        "usageRequirements": _TEXT,
-        "prefetch": {"type": "object", "minProperties": 1, "additionalProperties": {"type": "string"}},
-    },
-    "additionalProperties": False,  # CH-016, CH-019: no name, and no version for strict 2.x clients
-}
-_DISCOVERY = Draft202012Validator(
-    {
-        "type": "object",
-        "required": ["services"],
-        "properties": {"services": {"type": "array", "items": _SERVICE}},
-        "additionalProperties": False,
-    }
-)
+from cds_service.web.schemas import DISCOVERY_SCHEMA
+
+_DISCOVERY = Draft202012Validator(DISCOVERY_SCHEMA)
 _TOKENS = {"context.patientId"}  # CH-027, CH-028: all that 2.x clients can fill for every hook of ours
 _TEMPLATE = re.compile(  # CH-026: a relative read or search, no scheme, no leading slash
     r"(?P<type>[A-Z][A-Za-z]+)(?:/\{\{context\.patientId\}\}|\?(?P<search>[^?#\s]+))\Z"

@@ -12,102 +12,10 @@ from typing import Any
 from jsonschema import Draft202012Validator
 from jsonschema_rs import Draft202012Validator as CompiledValidator
 
+from cds_service.web.schemas import RESPONSE_SCHEMA
+
 JSON = dict[str, Any]
 
-_TEXT = {"type": "string", "pattern": r"\S"}  # CH-005: not empty, not only spaces
-_HTTPS = {"type": "string", "pattern": r"^https://[^/\s]+(/\S*)?$"}
-_RELATIVE = {"type": "string", "pattern": r"^[A-Z][A-Za-z]+/[^/\s]+$"}  # CH-126, CH-128
-_UUID = {  # CH-099: RFC 4122, lower case; some validators know only versions 1 to 5
-    "type": "string",
-    "pattern": r"^[0-9a-f]{8}-[0-9a-f]{4}-[1-5][0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$",
-}
-_EXTENSION = {  # CH-183: an object, names in reverse-domain form
-    "type": "object",
-    "minProperties": 1,
-    "propertyNames": {"pattern": r"^[a-z0-9-]+(\.[A-Za-z0-9-]+)+$"},
-    "additionalProperties": {"type": "object"},
-}
-_CODING = {  # CH-106: the CDS Hooks Coding needs a system
-    "type": "object",
-    "required": ["code", "system"],
-    "properties": {"code": _TEXT, "system": _TEXT, "display": _TEXT},
-    "additionalProperties": False,
-}
-_RESOURCE = {"type": "object", "required": ["resourceType"]}  # CH-008, CH-124, CH-125
-_ACTION = {
-    "type": "object",
-    "required": ["type", "description"],  # CH-122, CH-123
-    "properties": {
-        "type": {"enum": ["create", "update", "delete"]},
-        "description": _TEXT,
-        "resource": _RESOURCE,
-        "resourceId": _RELATIVE,
-    },
-    "additionalProperties": False,
-    "if": {"properties": {"type": {"const": "delete"}}},
-    "then": {"required": ["resourceId"], "properties": {"resource": False}},  # CH-126, cds-resp-2
-    "else": {"required": ["resource"], "properties": {"resourceId": False}},
-}
-_SUGGESTION = {
-    "type": "object",
-    "required": ["label", "uuid", "actions"],  # CH-116, CH-117 (ours always carry actions)
-    "properties": {
-        "label": {**_TEXT, "maxLength": 80},
-        "uuid": _UUID,
-        "isRecommended": {"type": "boolean"},  # CH-118
-        "actions": {"type": "array", "items": _ACTION, "minItems": 1},
-        "extension": _EXTENSION,
-    },
-    "additionalProperties": False,  # CH-121: no actionSelectionBehavior
-}
-_LINK = {
-    "type": "object",
-    "required": ["label", "url", "type"],  # CH-130
-    "properties": {"label": _TEXT, "url": _HTTPS, "type": {"const": "absolute"}},  # CH-131
-    "additionalProperties": False,  # CH-132, CH-133: no appContext, no autolaunchable
-}
-_SOURCE = {
-    "type": "object",
-    "required": ["label", "topic"],  # CH-103; the topic is our own rule: tests and clients sort by it
-    "properties": {"label": _TEXT, "url": _HTTPS, "icon": _HTTPS, "topic": _CODING},
-    "additionalProperties": False,
-}
-_CARD = {
-    "type": "object",
-    "required": ["uuid", "summary", "detail", "indicator", "source"],
-    "properties": {
-        "uuid": _UUID,
-        "summary": {**_TEXT, "pattern": r"^[^\r\n\u2028\u2029]*\S[^\r\n\u2028\u2029]*$"},  # CH-100
-        "detail": _TEXT,
-        "indicator": {"enum": ["info", "warning", "critical"]},  # CH-102
-        "source": _SOURCE,
-        "suggestions": {"type": "array", "items": _SUGGESTION, "minItems": 1},
-        "selectionBehavior": {"enum": ["any", "at-most-one"]},  # CH-108
-        "overrideReasons": {
-            "type": "array",
-            "minItems": 1,
-            "maxItems": 4,
-            "items": {**_CODING, "required": ["code", "system", "display"]},  # CH-109
-        },
-        "links": {"type": "array", "items": _LINK, "minItems": 1},
-        "extension": _EXTENSION,
-    },
-    "additionalProperties": False,
-    "dependentRequired": {
-        "suggestions": ["selectionBehavior"],  # CH-107
-        "selectionBehavior": ["suggestions"],  # CH-108
-    },
-    # Design: reasons to go on belong to warnings; an info card asks for none.
-    "if": {"properties": {"indicator": {"const": "info"}}},
-    "then": {"properties": {"overrideReasons": False}},
-}
-RESPONSE_SCHEMA = {
-    "$schema": "https://json-schema.org/draft/2020-12/schema",
-    "type": "object",
-    "required": ["cards"],  # CH-098
-    "properties": {"cards": {"type": "array", "items": _CARD}, "extension": _EXTENSION},
-    "additionalProperties": False,  # CH-136: no systemActions
-}
 Draft202012Validator.check_schema(RESPONSE_SCHEMA)
 _RESPONSE = Draft202012Validator(RESPONSE_SCHEMA)
 _COMPILED = CompiledValidator(RESPONSE_SCHEMA)

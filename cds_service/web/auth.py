@@ -18,6 +18,7 @@ from cds_service.web.tokens import Authenticator
 DISCOVERY = "/cds-services"
 # A proxy or tunnel tells with these that it speaks for somebody else.
 FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+_OPEN = ("operations", "openapi")
 _BEARER = re.compile(r"bearer +([^ ,]+)", re.IGNORECASE)
 _FEEDBACK = re.compile(rf"({DISCOVERY}/[^/]+)/feedback")
 Admit = Callable[[], Caller]
@@ -26,12 +27,13 @@ Admit = Callable[[], Caller]
 def admit_callers(app: Flask, admit: Admit) -> None:
     """Let in whom `admit` lets in (it raises Unauthorized for others).
 
-    OPTIONS never asks for anything, and the routes of operations let in by themselves.
+    OPTIONS never asks for anything, and the routes of operations and the API's description
+    let in by themselves.
     """
 
     @app.before_request
     def let_in() -> None:
-        if request.method == "OPTIONS" or request.blueprint == "operations":
+        if request.method == "OPTIONS" or request.blueprint in _OPEN:
             return
         try:
             g.caller = admit()

@@ -11,6 +11,7 @@ from flask import Blueprint, Flask, Response, request
 from cds_service.core.values import JSON, Knowledge
 from cds_service.logs import log_event
 from cds_service.outgoing import IPNetwork, is_loopback
+from cds_service.web.auth import FORWARDED
 from cds_service.web.errors import outcome
 from cds_service.web.json_body import json_response
 from cds_service.web.metrics import Metrics
@@ -20,7 +21,6 @@ Health = Callable[[], tuple[str, str]]
 STATES = ("ok", "degraded", "down")
 _HEALTH = "cds_service.health"
 _RELOAD = "cds_service.reload"
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 _TEXT = "text/plain; version=0.0.4; charset=utf-8"
 
 
@@ -91,7 +91,7 @@ def _readiness(knowledge: Knowledge, states: list[tuple[str, str]]) -> JSON:
 
 def _may_read(networks: tuple[IPNetwork, ...]) -> bool:
     """By the address of the peer. What a proxy passes on comes from somewhere else, so it is not let in."""
-    if any(header in request.headers for header in _FORWARDED):
+    if any(header in request.headers for header in FORWARDED):
         return False
     peer = request.remote_addr or ""
     if not networks:
