@@ -36,7 +36,8 @@ SETTINGS = {
     "CDS_CARD_KEY": "secret that seals the uuids of cards, the same on every machine; several separated by spaces: "
     "the first seals, all count (default: a published constant)",
     "CDS_MAX_BODY": "largest request body in bytes (default 1048576)",
-    "CDS_MAX_ENTRIES": "most entries of the draft orders, and of each Bundle in prefetch (default 1000)",
+    "CDS_MAX_ENTRIES": "most entries of the draft orders (more are refused) and of each part of the chart "
+    "(more are not read), default 1000",
     "CDS_MAX_IN_FLIGHT": "calls that each worker answers at a time; more get 503 at once (default 8)",
     "CDS_RATE": "calls a minute that each worker takes of one client; more get 429 (default 600; 0: no limit)",
     "CDS_SILENCE": "ids of cards that are switched off for now, separated by commas",

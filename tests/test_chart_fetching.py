@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import close_app, create_app
 from cds_service.core.values import Knowledge
+from cds_service.fixtures import fixtures_folder, moved_to, read_fixture
 from cds_service.settings import read_settings
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
 from tests.helpers import SIGN, TODAY, answer_of, hook_call, post, refusal_of
@@ -244,6 +245,17 @@ def test_ch036_a_medication_reference_is_followed(client: FlaskClient, knowledge
         ehr.answers[f"Medication/{name}"] = {"resourceType": "Medication", "id": name, "code": concept}
     assert speaks(answer_of(client, body))
     assert ehr.asked().count("Medication") == 2
+
+
+def test_ch080_a_dstu2_chart_is_asked_for_in_its_own_words(client: FlaskClient, ehr: Ehr) -> None:
+    """A draft MedicationOrder: the server is asked for MedicationOrder, without parameters that DSTU2 does not have."""
+    fixture = fixtures_folder() / "fhir-dstu2-gabapentin-with-baclofen-72-egfr-38"
+    body = json.loads(moved_to(read_fixture(fixture), TODAY))
+    ehr.answers["MedicationOrder"] = body["prefetch"].pop("medicationRequests")
+    answer = answer_of(client, body | {"fhirServer": ehr.base})
+    assert speaks(answer)
+    assert "MedicationRequest" not in ehr.asked()
+    assert not any("_sort" in path or "status" in path for path, _ in ehr.seen)
 
 
 def test_ch036_a_medication_that_cannot_be_had_is_named(client: FlaskClient, knowledge: Knowledge, ehr: Ehr) -> None:

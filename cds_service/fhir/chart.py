@@ -6,6 +6,7 @@ A part of the chart is there, empty, missing, failed or partial; the five are di
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from cds_service.core.values import EMPTY, FAILED, JSON, MISSING, PARTIAL, PRESENT, Chart, PatientEntry
@@ -28,19 +29,19 @@ _BESIDE = frozenset({"OperationOutcome", "Provenance", "Practitioner", "Organiza
 _DEEPEST = 3
 
 
-def read_parts(prefetch: JSON) -> tuple[dict[str, list[JSON]], dict[str, str]]:
-    """(resources by prefetch key, state of each key)."""
+def read_parts(prefetch: JSON, most: int) -> tuple[dict[str, list[JSON]], dict[str, str]]:
+    """(resources by prefetch key, state of each key). Of a Bundle with more than `most` resources the first are read."""
     resources: dict[str, list[JSON]] = {}
     parts: dict[str, str] = {}
     for key, expected in _EXPECTED.items():
         if key not in prefetch:
             resources[key], parts[key] = [], MISSING
             continue
-        resources[key], parts[key] = _part(prefetch[key], expected)
+        resources[key], parts[key] = _part(prefetch[key], expected, most)
     return resources, parts
 
 
-def _part(value: Any, expected: str) -> tuple[list[JSON], str]:
+def _part(value: Any, expected: str, most: int) -> tuple[list[JSON], str]:
     """The resources of one prefetch value and its state; the five states are different things."""
     if value is None:
         return [], EMPTY
@@ -54,19 +55,21 @@ def _part(value: Any, expected: str) -> tuple[list[JSON], str]:
         return [], FAILED
     if kind != "Bundle":
         return [], MISSING
-    return _from_bundle(found, expected)
+    return _from_bundle(found, expected, most)
 
 
-def _from_bundle(bundle: JSON, expected: str) -> tuple[list[JSON], str]:
+def _from_bundle(bundle: JSON, expected: str, most: int) -> tuple[list[JSON], str]:
     """What is usable, and whether that is all: a page more, an error or a resource we cannot use is a gap."""
-    inside = list(_resources_in(bundle))
+    inside = list(islice(_resources_in(bundle), most + 1))
+    is_cut = len(inside) > most or len(as_list(bundle.get("entry"))) > most
+    inside = inside[:most]
     wanted = [r for r in inside if _is_wanted(r, expected)]
     links = {as_text(as_object(link).get("relation")) for link in as_list(bundle.get("link"))}
     odd = [r for r in inside if not _is_wanted(r, expected) and as_text(r.get("resourceType")) not in _BESIDE]
     total = as_number(bundle.get("total"))
     if any(_is_failure(r) for r in inside):
         return wanted, PARTIAL if wanted else FAILED
-    if "next" in links or odd or (total is not None and total > len(inside)):
+    if is_cut or "next" in links or odd or (total is not None and total > len(inside)):
         return wanted, PARTIAL
     return wanted, PRESENT if wanted else EMPTY
 

@@ -10,16 +10,14 @@ from cds_service.fhir.reading import as_list, as_object
 
 
 def refuse_too_many_entries(body: Any, most: int) -> None:
-    """Raises TooMuch where the draft orders, or one value of prefetch, have more than `most` entries.
+    """Raises TooMuch where the draft orders have more than `most` entries, those of Bundles inside counted.
 
-    Entries of Bundles inside a Bundle count as well. Anything that is no Bundle is left to who reads it.
+    Of a part of the chart only the first are read, and it counts as incomplete (`fhir.chart`): a refusal would look
+    like "no cards".
     """
-    root = as_object(body)
-    drafts = as_object(root.get("context")).get("draftOrders")
-    prefetch = as_object(root.get("prefetch")).values()
-    for path, value in (("context.draftOrders", drafts), *(("prefetch", value) for value in prefetch)):
-        if sum(_entries(value)) > most:
-            raise TooMuch(path, most, "CDS_MAX_ENTRIES")
+    drafts = as_object(as_object(body).get("context")).get("draftOrders")
+    if sum(_entries(drafts)) > most:
+        raise TooMuch("context.draftOrders", most, "CDS_MAX_ENTRIES")
 
 
 def _entries(value: Any) -> Iterator[int]:

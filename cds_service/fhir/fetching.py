@@ -140,12 +140,14 @@ class ChartFetcher:
         visit = _Visit(self._outgoing, self._limits, server, self._read_json)
         fetched = Fetched(dict(prefetch))
         tasks: dict[str, Callable[[], Any]] = {}
+        is_dstu2 = any(draft.get("resourceType") == "MedicationOrder" for draft in drafts)
         for key, query in self._queries.items():
             begun = _pages_begun(prefetch.get(key))
             if begun is not None:
                 tasks[key] = _bind(visit.rest_of, key, begun)
             elif key not in prefetch or not _is_answer(prefetch[key]):
                 url = query.replace("{{context.patientId}}", patient_id)
+                url = _for_dstu2(url) if is_dstu2 else url
                 if server.may_read(re.split(r"[/?]", query)[0]):
                     tasks[key] = _bind(visit.all_of, key, f"{server.base}/{url}")
         fetched.prefetch |= self._run(tasks, visit)
@@ -172,6 +174,13 @@ class ChartFetcher:
             if self._threads is None:
                 self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fhir")
             return self._threads
+
+
+def _for_dstu2(url: str) -> str:
+    """The query as a DSTU2 server knows it: prescriptions by their old name, no order and status of newer versions."""
+    path, _, search = url.replace("MedicationRequest?", "MedicationOrder?").partition("?")
+    kept = [part for part in search.split("&") if not part.startswith(("_sort=", "status="))]
+    return f"{path}?{'&'.join(kept)}" if search else path
 
 
 def _bind(action: Callable[..., Any], *what: Any) -> Callable[[], Any]:

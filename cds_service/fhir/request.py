@@ -52,8 +52,10 @@ class ReadRequest:
     version: CallVersion
 
 
-def read_hook_request(body: Any, hook: str, complete: Complete | None = None) -> ReadRequest:
+def read_hook_request(body: Any, hook: str, complete: Complete | None = None, most_entries: int = 1000) -> ReadRequest:
     """Read the body of a call to the service of `hook`; `complete` adds what prefetch left out of the chart.
+
+    Of each part of the chart at most `most_entries` resources are read.
 
     Raises BadRequest naming the path of what is missing or of the wrong type.
     """
@@ -75,7 +77,7 @@ def read_hook_request(body: Any, hook: str, complete: Complete | None = None) ->
     if complete and any(has_medication(r) for _, r, _ in drafts):
         fetched = complete(root, patient_id, fetched.prefetch, [r for _, r, _ in drafts], report.notes.append)
         report.calls += fetched.calls
-    chart_resources, parts = read_parts(fetched.prefetch)
+    chart_resources, parts = read_parts(fetched.prefetch, most_entries)
     in_chart = [r for found in chart_resources.values() for r in found]
     resources = _index([r for _, r, _ in drafts], [*in_chart, *fetched.medications])
     version = settle_version((r for _, r, _ in drafts), in_chart, report.notes)

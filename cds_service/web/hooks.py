@@ -45,7 +45,7 @@ def hooks_blueprint(
         hook, caller = known_service(service), current_caller()
         body = read_json(read_body())
         refuse_too_many_entries(body, settings.limits.entries)
-        read = read_hook_request(body, hook, complete)
+        read = read_hook_request(body, hook, complete, settings.limits.entries)
         if settings.missing_chart == "412":
             _refuse_without_chart(read)
         day = today()
