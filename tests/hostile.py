@@ -317,7 +317,10 @@ def _dosage(dose: str = "doseQuantity") -> JSON:
         "asNeeded": True,
         "asNeededFor": [_concept(CANARY)],
         "route": _concept("Oral route", "26643006", "http://snomed.info/sct"),
-        "doseAndRate": [{dose: amount if dose == "doseQuantity" else {"low": amount, "high": amount}}, {"dose": amount}],
+        "doseAndRate": [
+            {dose: amount if dose == "doseQuantity" else {"low": amount, "high": amount}},
+            {"dose": amount},
+        ],
         "doseQuantity": amount,
         "doseRange": {"low": amount, "high": amount},
         "dose": amount,
@@ -570,7 +573,7 @@ def _folded(value: JSON, kind: str) -> str:
     """One kind for what is read by the same lines of code."""
     if kind.startswith("Medication") or kind == "ServiceRequest":
         return "order"
-    if "value" in value and "unit" in value or kind in ("dose", "high", "denominator", "numerator"):
+    if ("value" in value and "unit" in value) or kind in ("dose", "high", "denominator", "numerator"):
         return "quantity"
     return {"dosageInstruction": "dosage", "concept": "code"}.get(kind, kind)
 

@@ -28,7 +28,19 @@ KINDS = {
     "conditions": "Condition",
     "observations": "Observation",
 }
-BODIES = (b"", b"null", b"[]", b"7", b'"Bundle"', b"{}", b"\xff\xfe{\0}\0", b"[" * 5000, b"<html>", b"\x1f\x8b\x08", b"{} {}")
+BODIES = (
+    b"",
+    b"null",
+    b"[]",
+    b"7",
+    b'"Bundle"',
+    b"{}",
+    b"\xff\xfe{\0}\0",
+    b"[" * 5000,
+    b"<html>",
+    b"\x1f\x8b\x08",
+    b"{} {}",
+)
 STATUSES = (100, 101, 204, 206, 301, 304, 401, 404, 410, 429, 500, 503, 599, 999)
 
 
@@ -105,7 +117,7 @@ def _next_links(ehr: Ehr) -> tuple[str, ...]:
 def test_bodies_that_are_no_answer_are_borne(caller: FlaskClient, ehr: Ehr, whole: Any, body: bytes) -> None:
     """Nothing, scalars, other encodings, two values: whatever is asked for."""
     ehr.reset()
-    ehr.answers = {kind: (200, body) for kind in (*KINDS.values(), "Medication")}
+    ehr.answers = dict.fromkeys((*KINDS.values(), "Medication"), (200, body))
     ask(caller, whole)
 
 

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -229,7 +228,9 @@ WIRE = {
     "chunk of no size": START + b"Transfer-Encoding: chunked\r\n\r\nZz\r\n{}\r\n0\r\n\r\n",
     "chunk of a negative size": START + b"Transfer-Encoding: chunked\r\n\r\n-2\r\n{}\r\n0\r\n\r\n",
     "chunk of an absurd size": START + b"Transfer-Encoding: chunked\r\n\r\n" + b"f" * 40 + b"\r\n{}\r\n0\r\n\r\n",
-    "chunks beyond the limit": START + b"Transfer-Encoding: chunked\r\n\r\n" + (b"fffff\r\n" + b" " * 0xFFFFF + b"\r\n") * 3,
+    "chunks beyond the limit": START
+    + b"Transfer-Encoding: chunked\r\n\r\n"
+    + (b"fffff\r\n" + b" " * 0xFFFFF + b"\r\n") * 3,
     "another transfer coding": START + b"Transfer-Encoding: " + CANARY.encode() + b"\r\n\r\n{}",
     "negative length": START + b"Content-Length: -2\r\n\r\n{}",
     "length in words": START + b"Content-Length: " + CANARY.encode() + b"\r\n\r\n{}",
@@ -263,7 +264,10 @@ WIRE = {
     "tunnel": f"CONNECT {CANARY}.example:443 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode(),
     "wait for it": START + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n{}",
     "other expectation": START + b"Expect: " + CANARY.encode() + b"\r\nContent-Length: 2\r\n\r\n{}",
-    "two requests": START.replace(b"close", b"keep-alive") + b"Content-Length: 2\r\n\r\n{}" + START + b"Content-Length: 2\r\n\r\n{}",
+    "two requests": START.replace(b"close", b"keep-alive")
+    + b"Content-Length: 2\r\n\r\n{}"
+    + START
+    + b"Content-Length: 2\r\n\r\n{}",
 }
 
 

@@ -145,10 +145,7 @@ def _samples(name: str) -> list[Any]:
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False)
 _MEMBERS = st.sampled_from(
-    "resourceType id status text coding code system display value unit reference entry resource contained medication "
-    "medicationCodeableConcept medicationReference dosageInstruction dosage timing repeat frequency period doseAndRate "
-    "doseQuantity doseRange high low numerator denominator maxDosePerPeriod subject patient link relation url total "
-    "effectiveDateTime effectivePeriod start end valueQuantity issue severity concept birthDate gender meta".split()
+    ["resourceType", "id", "status", "text", "coding", "code", "system", "display", "value", "unit", "reference", "entry", "resource", "contained", "medication", "medicationCodeableConcept", "medicationReference", "dosageInstruction", "dosage", "timing", "repeat", "frequency", "period", "doseAndRate", "doseQuantity", "doseRange", "high", "low", "numerator", "denominator", "maxDosePerPeriod", "subject", "patient", "link", "relation", "url", "total", "effectiveDateTime", "effectivePeriod", "start", "end", "valueQuantity", "issue", "severity", "concept", "birthDate", "gender", "meta"]
 )
 _WORDS = st.sampled_from(
     (
@@ -196,5 +193,3 @@ def test_damaged_bytes_are_borne(caller_of_all: FlaskClient, knowledge: Knowledg
         at, length = chance.randrange(len(data)), chance.randrange(1, 30)
         data[at : at + length] = chance.choice((b"", noise, data[at : at + length] * 2, data[at : at + length][::-1]))
     send(caller_of_all, bytes(data), SELECT)
-
-

@@ -53,9 +53,7 @@ def _references(value: Any) -> list[str]:
 
 def test_the_document_has_every_route_and_no_other(app: Flask, client: FlaskClient) -> None:
     """Whatever the application answers is described, each service by its own path."""
-    described = {
-        (path, method.upper()) for path, item in document_of(client)["paths"].items() for method in item
-    }
+    described = {(path, method.upper()) for path, item in document_of(client)["paths"].items() for method in item}
     routed = {
         (rule.rule.replace("<service>", service), method)
         for rule in app.url_map.iter_rules()

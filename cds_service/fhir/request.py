@@ -23,6 +23,7 @@ from cds_service.fhir.fetching import Call, Fetched
 from cds_service.fhir.reading import as_object, as_text, codings_of, reference_id, resource_key
 from cds_service.fhir.validation import Problem, validate
 
+MOST_ORDERS = 100  # far more than anybody signs at once
 _UNREAD_ORDERS = {
     "MedicationOrder": "MedicationOrder (FHIR DSTU2)",
     "MedicationPrescription": "MedicationPrescription",
@@ -68,6 +69,7 @@ def read_hook_request(body: Any, hook: str, complete: Complete | None = None) ->
     if bundle.get("resourceType") != "Bundle":
         raise BadRequest("context.draftOrders.resourceType", 'is not "Bundle"; a FHIR Bundle is expected')
     drafts = _entries(bundle)
+    _refuse_too_many_orders(drafts)
     prefetch = root.get("prefetch")
     if prefetch is not None and not isinstance(prefetch, dict):
         raise BadRequest("prefetch", "is not an object; leave it out or send an object of prefetch keys")
@@ -124,6 +126,12 @@ def _entries(bundle: JSON) -> list[Entry]:
             raise BadRequest(path, "is missing or has no resourceType; a FHIR resource is expected")
         found.append((path, resource, _bare(as_text(as_object(entry).get("fullUrl")))))
     return found
+
+
+def _refuse_too_many_orders(drafts: list[Entry]) -> None:
+    """Orders are checked with each other, two and three at a time: thousands would take hours."""
+    if sum(r4.has_medication(resource) for _, resource, _ in drafts) > MOST_ORDERS:
+        raise BadRequest("context.draftOrders.entry", f"holds more than {MOST_ORDERS} orders of medications")
 
 
 def _selections(context: JSON, hook: str, report: Report) -> set[str] | None:
