@@ -39,6 +39,14 @@ def test_a_crowd_of_orders_is_checked_in_time(client: FlaskClient, knowledge: Kn
         assert answer_of(client, crowd(knowledge, drugs, MOST_ORDERS))["cards"]
 
 
+@pytest.mark.parametrize("value", ["Patient/", "Patient/  "])
+def test_a_reference_without_an_id_names_no_patient(client: FlaskClient, knowledge: Knowledge, value: str) -> None:
+    """It was taken for a patient with an empty id, whom every chart fits and whom no suggestion can name."""
+    body = hook_call(knowledge)
+    body["context"]["patientId"] = value
+    assert refusal_of(client, body).startswith("context.patientId: ")
+
+
 def test_more_orders_than_can_be_checked_are_refused(client: FlaskClient, knowledge: Knowledge) -> None:
     """One more is refused with the path, never checked in part."""
     body = crowd(knowledge, CROWDS["one drug"], MOST_ORDERS + 1)

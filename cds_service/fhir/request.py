@@ -65,6 +65,8 @@ def read_hook_request(body: Any, hook: str, complete: Complete | None = None) ->
     instance = _text(root, "hookInstance", "hookInstance")
     context = _object(root.get("context"), "context")
     patient_id = _text(context, "patientId", "context.patientId").removeprefix("Patient/")
+    if not patient_id.strip():
+        raise BadRequest("context.patientId", "names no patient; an id is expected")
     bundle = _object(context.get("draftOrders"), "context.draftOrders")
     if bundle.get("resourceType") != "Bundle":
         raise BadRequest("context.draftOrders.resourceType", 'is not "Bundle"; a FHIR Bundle is expected')
