@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PIP_TOOLS := pip-tools>=7.6,<8
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test lint fixtures conformance bench sbom lock clean
+.PHONY: help serve test fuzz lint fixtures conformance bench sbom lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -21,6 +21,9 @@ serve: $(READY) ## Start the service on 127.0.0.1:$(PORT)
 
 test: lint ## Run every check: lint, types, card files, tests
 	$(BIN)/pytest
+
+fuzz: $(READY) ## Send hostile requests for MINUTES=30; SEED=… repeats one round
+	$(BIN)/python tests/fuzz.py $(if $(SEED),--seed $(SEED),--minutes $(or $(MINUTES),30))
 
 lint: $(READY) ## Check style, types and card files
 	$(BIN)/ruff check .

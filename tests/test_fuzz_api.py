@@ -23,7 +23,7 @@ MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
 
 
 class Api:
-    """What the document describes. Schemathesis' pytest integration does not know the newest pytest, so it is driven here.
+    """What the document describes. Schemathesis' own pytest plugin does not work with pytest 9.2, so it is driven here.
 
     That what breaks the document is refused is not asked: odd FHIR is read as far as it can be.
     """

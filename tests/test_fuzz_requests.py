@@ -144,58 +144,14 @@ def _samples(name: str) -> list[Any]:
 
 
 _SCALARS = st.none() | st.booleans() | st.integers() | st.text() | st.decimals(allow_nan=False, allow_infinity=False)
-_MEMBERS = st.sampled_from(
-    [
-        "resourceType",
-        "id",
-        "status",
-        "text",
-        "coding",
-        "code",
-        "system",
-        "display",
-        "value",
-        "unit",
-        "reference",
-        "entry",
-        "resource",
-        "contained",
-        "medication",
-        "medicationCodeableConcept",
-        "medicationReference",
-        "dosageInstruction",
-        "dosage",
-        "timing",
-        "repeat",
-        "frequency",
-        "period",
-        "doseAndRate",
-        "doseQuantity",
-        "doseRange",
-        "high",
-        "low",
-        "numerator",
-        "denominator",
-        "maxDosePerPeriod",
-        "subject",
-        "patient",
-        "link",
-        "relation",
-        "url",
-        "total",
-        "effectiveDateTime",
-        "effectivePeriod",
-        "start",
-        "end",
-        "valueQuantity",
-        "issue",
-        "severity",
-        "concept",
-        "birthDate",
-        "gender",
-        "meta",
-    ]
-)
+_NAMES = """
+resourceType id status text coding code system display value unit reference entry resource contained
+medication medicationCodeableConcept medicationReference dosageInstruction dosage timing repeat
+frequency period doseAndRate doseQuantity doseRange high low numerator denominator maxDosePerPeriod
+subject patient link relation url total effectiveDateTime effectivePeriod start end valueQuantity
+issue severity concept birthDate gender meta
+"""
+_MEMBERS = st.sampled_from(_NAMES.split())
 _WORDS = st.sampled_from(
     (
         "Bundle",

@@ -1,4 +1,4 @@
-"""The OpenAPI document: it is valid, it says what the application answers, and it is made of the schemas of the tests."""
+"""The OpenAPI document: it is valid, and it says what the application answers."""
 
 from __future__ import annotations
 

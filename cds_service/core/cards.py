@@ -47,12 +47,16 @@ def merge(findings: tuple[Finding, ...]) -> list[tuple[Finding, ...]]:
     for finding in findings:
         links = _links(finding)
         touching = [g for g in groups if g[0] == finding.rule.topic and g[1] & links]
-        joined = (finding.rule.topic, set(links), [finding])
-        for group in touching:
+        if not touching:
+            groups.append((finding.rule.topic, set(links), [finding]))
+            continue
+        joined, *others = sorted(touching, key=lambda g: -len(g[2]))  # the largest stays: thousands may be in it
+        joined[1].update(links)
+        joined[2].append(finding)
+        for group in others:
             joined[1].update(group[1])
             joined[2].extend(group[2])
             groups.remove(group)
-        groups.append(joined)
     position = {id(f): i for i, f in enumerate(findings)}
     return [tuple(sorted(group[2], key=lambda f: position[id(f)])) for group in groups]
 

@@ -26,6 +26,8 @@ from cds_service.core.values import (
     severity_rank,
 )
 
+Use = tuple[str, str]  # an ingredient by a route
+
 
 def find_interactions(
     medications: tuple[Medication, ...], facts: Facts, knowledge: Knowledge
@@ -33,8 +35,10 @@ def find_interactions(
     """(findings, loudest first; rules that a missing part of the chart kept from being judged)."""
     found: dict[tuple[object, ...], Finding] = {}
     unjudged: list[Missing] = []
+    taken, continued = _taken(medications), _continued(medications)
     for rule, participants in match_rules(medications, knowledge, facts.today):
-        situation = _situation(participants, medications, facts)
+        together, renewal = _is_started_together(participants, taken), _is_renewal(participants, continued)
+        situation = Situation(participants, medications, facts, together, renewal)
         verdict = judge(rule.when, situation)
         if verdict.holds is None:
             unjudged += [Missing(name, rule.title, rule.face.indicator) for name in verdict.missing]
@@ -72,34 +76,47 @@ def _keep_loudest(found: dict[tuple[object, ...], Finding], finding: Finding) ->
         found[key] = finding
 
 
-def _situation(participants: tuple[Participant, ...], medications: tuple[Medication, ...], facts: Facts) -> Situation:
+def _is_started_together(participants: tuple[Participant, ...], taken: frozenset[Use]) -> bool:
+    """Several drugs, all ordered now and none of them taken before by that route."""
     ordered = all(p.medication.role == "ordering" for p in participants)
-    together = len(participants) > 1 and ordered and not any(_was_taken(p, medications) for p in participants)
-    return Situation(participants, medications, facts, together, _is_renewal(participants, medications))
+    return len(participants) > 1 and ordered and not any(_use_of(p) in taken for p in participants)
 
 
-def _was_taken(participant: Participant, medications: tuple[Medication, ...]) -> bool:
-    name, route = participant.ingredient, participant.medication.route
-    return any(m.was_taken and m.route == route and name in m.ingredients for m in medications)
-
-
-def _is_renewal(participants: tuple[Participant, ...], medications: tuple[Medication, ...]) -> bool:
+def _is_renewal(participants: tuple[Participant, ...], continued: frozenset[Use]) -> bool:
     """Each new order goes on with what was taken, at the same or a lower dose, with the same partners."""
     return all(
-        _continues(p, medications) if p.medication.role == "ordering" else p.medication.role == "taking"
+        _use_of(p) in continued if p.medication.role == "ordering" else p.medication.role == "taking"
         for p in participants
     )
 
 
-def _continues(participant: Participant, medications: tuple[Medication, ...]) -> bool:
-    """Whether all orders of this drug in the session together stay at or below a dose that is taken already."""
-    name, route = participant.ingredient, participant.medication.route
-    doses = [m.daily.get(name) for m in medications if m.role == "ordering" and name in m.ingredients]
-    if any(dose is None or dose.mg is None for dose in doses):
-        return False
-    ordered = sum(dose.mg for dose in doses if dose is not None and dose.mg is not None)
-    taken = [m.daily[name].mg for m in medications if m.was_taken and m.route == route and name in m.daily]
-    return any(mg is not None and ordered <= mg for mg in taken)
+def _use_of(participant: Participant) -> Use:
+    return participant.ingredient, participant.medication.route
+
+
+def _taken(medications: tuple[Medication, ...]) -> frozenset[Use]:
+    return frozenset((name, m.route) for m in medications if m.was_taken for name in m.ingredients)
+
+
+def _continued(medications: tuple[Medication, ...]) -> frozenset[Use]:
+    """The drugs whose orders in the session all together stay at or below a dose that is taken already."""
+    ordered: dict[str, list[Decimal | None]] = {}
+    taken: dict[Use, list[Decimal]] = {}
+    uses = {(name, m.route) for m in medications if m.role == "ordering" for name in m.ingredients}
+    for medication in medications:
+        for name in medication.ingredients:
+            mg = medication.daily[name].mg if name in medication.daily else None
+            if medication.role == "ordering":
+                ordered.setdefault(name, []).append(mg)
+            if medication.was_taken and mg is not None:
+                taken.setdefault((name, medication.route), []).append(mg)
+    return frozenset(use for use in uses if _is_covered(ordered[use[0]], taken.get(use, [])))
+
+
+def _is_covered(ordered: list[Decimal | None], taken: list[Decimal]) -> bool:
+    """Whether all doses are known and their sum is no more than one that is taken."""
+    known = [mg for mg in ordered if mg is not None]
+    return len(known) == len(ordered) and any(sum(known) <= mg for mg in taken)
 
 
 def _finding(rule: Rule, situation: Situation, matched: Verdict) -> Finding | None:

@@ -24,6 +24,8 @@ from cds_service.core.values import (
     indicator_rank,
 )
 
+# An alternative is checked like an order of its own. No one signs so many orders at once; a hostile call may.
+_MOST_SCREENED = 40
 _ORDER = {"reduce-dose": 0, "replace": 1, "create": 2, "stagger": 3, "delete": 4}
 
 
@@ -88,7 +90,9 @@ def _replace(
 ) -> list[Suggestion]:
     """An alternative for each order it stands in for, unless it draws a card as loud or is taken already."""
     drug = entry.alternative
-    if drug is None or any(drug.name in m.ingredients for m in plan.medications if m.role in ("ordering", "taking")):
+    if drug is None or sum(m.is_new for m in plan.medications) > _MOST_SCREENED:
+        return []
+    if any(drug.name in m.ingredients for m in plan.medications if m.role in ("ordering", "taking")):
         return []
     made = []
     for medication in new_orders(finding):

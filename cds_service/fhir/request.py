@@ -24,6 +24,7 @@ from cds_service.fhir.reading import as_object, as_text, codings_of, reference_i
 from cds_service.fhir.validation import Problem, validate
 from cds_service.fhir.versions import CallVersion, settle_version
 
+MOST_ORDERS = 100  # far more than anybody signs at once
 _UNREAD_ORDERS = {"MedicationPrescription": "MedicationPrescription"}
 _TESTS = ("ServiceRequest", "ProcedureRequest")
 
@@ -66,10 +67,13 @@ def read_hook_request(body: Any, hook: str, complete: Complete | None = None, mo
     instance = _text(root, "hookInstance", "hookInstance")
     context = _object(root.get("context"), "context")
     patient_id = _text(context, "patientId", "context.patientId").removeprefix("Patient/")
+    if not patient_id.strip():
+        raise BadRequest("context.patientId", "names no patient; an id is expected")
     bundle = _object(context.get("draftOrders"), "context.draftOrders")
     if bundle.get("resourceType") != "Bundle":
         raise BadRequest("context.draftOrders.resourceType", 'is not "Bundle"; a FHIR Bundle is expected')
     drafts = _entries(bundle, patient_id)
+    _refuse_too_many_orders(drafts)
     prefetch = root.get("prefetch")
     if prefetch is not None and not isinstance(prefetch, dict):
         raise BadRequest("prefetch", "is not an object; leave it out or send an object of prefetch keys")
@@ -129,6 +133,12 @@ def _entries(bundle: JSON, patient_id: str) -> list[Entry]:
         _refuse_other_patient(resource, patient_id, path)
         found.append((path, resource, _bare(as_text(as_object(entry).get("fullUrl")))))
     return found
+
+
+def _refuse_too_many_orders(drafts: list[Entry]) -> None:
+    """Orders are checked with each other, two and three at a time: thousands would take hours."""
+    if sum(has_medication(resource) for _, resource, _ in drafts) > MOST_ORDERS:
+        raise BadRequest("context.draftOrders.entry", f"holds more than {MOST_ORDERS} orders of medications")
 
 
 def _selections(context: JSON, hook: str, report: Report) -> set[str] | None:

@@ -46,7 +46,7 @@ def openapi_blueprint(app: Flask, knowledge: Knowledge, access: Access) -> Bluep
 def describe_api(rules: Iterable[Rule], knowledge: Knowledge, access: Access) -> JSON:
     """The document. A path is in it where one of `rules` answers it, a token is where callers must show one."""
     routed = {rule.rule.replace("<", "{").replace(">", "}") for rule in rules}
-    described = _hook_calls(knowledge) if "/cds-services/{service}" in routed else {}
+    described = _hook_calls() if "/cds-services/{service}" in routed else {}
     if "/cds-services/{service}/feedback" in routed:
         described |= {f"/cds-services/{service}/feedback": _feedback(service) for service in SERVICES}
     described |= {path: item for path, item in _reads().items() if path in routed}
@@ -104,7 +104,7 @@ def _request_name(hook: str) -> str:
     return "".join(word.capitalize() for word in hook.split("-")) + "Request"
 
 
-def _hook_calls(knowledge: Knowledge) -> JSON:
+def _hook_calls() -> JSON:
     return {
         f"/cds-services/{service}": {
             "post": {

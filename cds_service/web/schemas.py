@@ -1,6 +1,6 @@
 """JSON Schemas of what goes in and out: the OpenAPI document is made of them and every test holds answers against them.
 
-A request's schema says what a client should send. Less is read as far as it can be, so not all that breaks it is refused.
+A request's schema says what a client should send. Less is read as far as it can be: not all that breaks it is refused.
 Ids such as CH-099 are rows of the CDS Hooks checklist.
 """
 
