@@ -11,7 +11,7 @@ PIP := $(BIN)/python -m pip --quiet --disable-pip-version-check
 PIP_TOOLS := pip-tools>=7.6,<8
 
 .DEFAULT_GOAL := help
-.PHONY: help serve test fuzz lint fixtures conformance bench lock clean
+.PHONY: help serve test fuzz lint fixtures conformance bench sbom lock clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ conformance: $(READY) ## Write docs/conformance.md: each requirement with the te
 
 bench: $(READY) ## Compare CPU per order-sign with a minimal service
 	$(BIN)/python bench/bench.py
+
+sbom: $(READY) ## Write the bill of materials (CycloneDX) to build/sbom.json; show and check all licences
+	$(BIN)/python tools/sbom.py build/sbom.json
 
 lock: ## Pin the newest versions that pyproject.toml allows
 	$(require_python)

@@ -1,4 +1,4 @@
-"""The command line: serve, check, fixture, lint, resolve, cohort, burden."""
+"""The command line: serve, probe, check, fixture, lint, resolve, clients, cohort, burden, feedback, db."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 from typing import Any
@@ -41,6 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--workers", type=int, default=2, help="processes (default 2)")
     serve.set_defaults(run=_serve)
 
+    probe = commands.add_parser("probe", help="fire a known interaction at a running service; fails when no card comes")
+    probe.add_argument("url", metavar="URL", help="base URL of the service, such as https://cds.example.org")
+    probe.add_argument("--token-file", type=Path, default=None, help="file with the token to show")
+    probe.add_argument("--seconds", type=float, default=10, help="time the answer may take (default 10)")
+    probe.set_defaults(run=_probe)
+
     check = commands.add_parser("check", help="run one hook call without a server and print its cards")
     check.add_argument("request", metavar="REQUEST.json", help="body of a hook call; - for standard input")
     check.add_argument("--json", action="store_true", help="print the response as JSON")
@@ -66,8 +73,38 @@ def _parser() -> argparse.ArgumentParser:
     resolve.add_argument("--list-ingredients", action="store_true", help="print the RxCUIs of the ingredients known")
     resolve.add_argument("--cards", type=Path, default=None, help="another folder of card files")
     resolve.set_defaults(run=_resolve)
+    _add_clients_commands(commands)
     _add_burden_commands(commands)
+    _add_store_commands(commands)
     return parser
+
+
+def _add_clients_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    clients = commands.add_parser("clients", help="look after the file of CDS Clients (CDS_CLIENTS)")
+    actions = clients.add_subparsers(required=True, metavar="ACTION")
+    check = actions.add_parser("check", help="name every fault of the file, or print who may call, with which keys")
+    check.add_argument("file", nargs="?", type=Path, help="another file than CDS_CLIENTS")
+    check.set_defaults(run=_check_clients)
+
+
+def _add_store_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    feedback = commands.add_parser("feedback", help="what became of the cards")
+    parts = feedback.add_subparsers(required=True, metavar="COMMAND")
+    report = parts.add_parser("report", help="per card and version: shown, accepted, overridden, reasons")
+    report.add_argument("--since", type=_day, default=None, help="leave out what is older (YYYY-MM-DD)")
+    report.add_argument(
+        "--top", type=_count, default=20, help="lines of the table, most often shown first (default 20)"
+    )
+    form = report.add_mutually_exclusive_group()
+    form.add_argument("--csv", action="store_true", help="print all cards as CSV")
+    form.add_argument("--json", action="store_true", help="print all cards as JSON")
+    report.set_defaults(run=_feedback_report)
+
+    database = commands.add_parser("db", help="look after the database")
+    upgrade = database.add_subparsers(required=True, metavar="COMMAND").add_parser(
+        "upgrade", help="bring the database to the schema of this release"
+    )
+    upgrade.set_defaults(run=_db_upgrade)
 
 
 def _add_burden_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -95,6 +132,12 @@ def _day(text: str) -> date:
         raise argparse.ArgumentTypeError(f'"{text}" is not a date; use YYYY-MM-DD') from None
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit()):
+        raise argparse.ArgumentTypeError(f'"{text}" is not a whole number')
+    return int(text)
+
+
 def _serve(options: argparse.Namespace) -> int:
     from cds_service.server import run_server
     from cds_service.settings import read_settings
@@ -105,7 +148,19 @@ def _serve(options: argparse.Namespace) -> int:
             f"{options.host} is not a loopback address. With CDS_AUTH=off access is open, so the service listens on "
             f"{', '.join(_LOOPBACK)} only."
         )
-    run_server(options.host, options.port, options.workers)
+    run_server(options.host, options.port, options.workers, settings)
+    return 0
+
+
+def _probe(options: argparse.Namespace) -> int:
+    from cds_service.probe import ProbeFailed, probe
+
+    token = _read(str(options.token_file)).decode("ascii", "replace").strip() if options.token_file else ""
+    try:
+        print(probe(options.url, token, _today(), options.seconds))
+    except ProbeFailed as failure:
+        print(f"cds-service: {failure}", file=sys.stderr)
+        return 1
     return 0
 
 
@@ -211,6 +266,21 @@ def _resolve(options: argparse.Namespace) -> int:
     return 0
 
 
+def _check_clients(options: argparse.Namespace) -> int:
+    from cds_service.clients import describe, load_clients
+    from cds_service.settings import read_open_settings
+    from cds_service.web.services import SERVICES
+
+    access = read_open_settings(os.environ).access
+    path = options.file or access.clients
+    if path is None:
+        raise ServiceError("name a file of CDS Clients, or set CDS_CLIENTS")
+    mode = "sandbox" if os.environ.get("CDS_AUTH") == "sandbox" else "required"
+    clients = load_clients(replace(access, clients=path, mode=mode))
+    print(describe(clients, access.public_url or "CDS_PUBLIC_URL", tuple(SERVICES)))
+    return 0
+
+
 def _text(argument: str) -> str:
     """An argument as the shell passed it; what is not UTF-8 in it is shown as such."""
     return argument.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -257,6 +327,30 @@ def _burden(options: argparse.Namespace) -> int:
     if options.html:
         _save(options.html, write_page(burden).encode())
     return 2 if faults else 0
+
+
+def _feedback_report(options: argparse.Namespace) -> int:
+    from cds_service import outcomes
+    from cds_service.settings import read_store_settings
+
+    found = outcomes.read_report(read_store_settings(os.environ), options.since)
+    if options.json:
+        print(outcomes.as_json(found))
+    elif options.csv:
+        sys.stdout.write(outcomes.as_csv(found))
+    else:
+        print(outcomes.as_table(found, options.top))
+    return 0
+
+
+def _db_upgrade(_: argparse.Namespace) -> int:
+    from cds_service.settings import read_store_settings
+    from cds_service.store.database import Store
+
+    store = Store(read_store_settings(os.environ).storage.database)
+    store.upgrade()
+    print(f"{store.place} has the schema of this release.")
+    return 0
 
 
 def _today() -> date:

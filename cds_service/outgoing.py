@@ -5,20 +5,24 @@ anybody could make the service call into its own network (server-side request fo
 
 - only origins (scheme, host, port) that the caller passes in from the configuration, never from the request;
 - https, or http where the configuration lists a loopback address as http;
-- the name is resolved once, every address it has is judged, and the connection goes to the judged address;
+- the name is resolved once, every address it has is judged, and the connection goes to a judged address;
 - no private, loopback or link-local address unless it is listed: by itself, or by its network;
 - redirects are not followed; an answer is bounded in bytes, and everything together in seconds, however
-  slowly a server drips.
+  slowly a server drips;
+- nothing is carried from one call to the next but open connections: no cookies, no proxies or passwords from
+  the environment, and no log lines of the libraries, which name addresses with patient ids in them.
 """
 
 from __future__ import annotations
 
 import ipaddress
+import logging
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -31,8 +35,10 @@ IPNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 _PORTS = {"https": 443, "http": 80}
 # Addresses that carry an IPv4 address inside: what they lead to is not what they look like.
 _TUNNELS = tuple(ipaddress.ip_network(net) for net in ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "2001::/32"))
-_CONNECTIONS = 32
+_UNICAST = ipaddress.ip_network("2000::/3")  # all of IPv6 that is given out for public use
+_IDLE_CONNECTIONS = 32
 _CHUNK = 65536
+_KNOWN_SECONDS = 5.0
 
 
 class OutgoingError(Exception):
@@ -104,7 +110,7 @@ class Outgoing:
     def __init__(self, private: Iterable[IPNetwork] = ()) -> None:
         self._private = tuple(private)
         self._lock = threading.Lock()
-        self._client: httpx.Client | None = None
+        self._transport: _Transport | None = None
 
     def get(
         self,
@@ -123,8 +129,8 @@ class Outgoing:
             raise OutgoingError("refused")
         _DEADLINE.at = deadline
         try:
-            sent = {**headers, "Accept-Encoding": "identity"}
-            with self._open().stream("GET", url, headers=sent) as response:
+            asked = httpx.Request("GET", url, headers={**headers, "Accept-Encoding": "identity"})
+            with closing(self._open().handle_request(asked)) as response:
                 if 300 <= response.status_code < 400:
                     raise OutgoingError("redirect")
                 return Answer(response.status_code, response.headers, _body(response, budget))
@@ -136,17 +142,21 @@ class Outgoing:
     def close(self) -> None:
         """Close every connection; a later call opens new ones."""
         with self._lock:
-            if self._client is not None:
-                self._client.close()
-                self._client = None
+            if self._transport is not None:
+                self._transport.close()
+                self._transport = None
 
-    def _open(self) -> httpx.Client:
-        """The pool, made at the first call: after gunicorn's fork, so that no two processes share a socket."""
+    def _open(self) -> _Transport:
+        """The pool, made at the first call: after gunicorn's fork, so that no two processes share a socket.
+
+        Not an httpx.Client: that keeps the cookies it gets, and would show those of one caller's call with the next
+        caller's token.
+        """
         with self._lock:
-            if self._client is None:
-                transport = _Transport(_Backend(self._private))
-                self._client = httpx.Client(transport=transport, follow_redirects=False, trust_env=False)
-            return self._client
+            if self._transport is None:
+                logging.getLogger("httpcore").setLevel(logging.WARNING)
+                self._transport = _Transport(_Backend(self._private))
+            return self._transport
 
 
 def _body(response: httpx.Response, budget: Budget) -> bytes:
@@ -186,6 +196,7 @@ class _Backend(httpcore.NetworkBackend):
     def __init__(self, private: tuple[IPNetwork, ...]) -> None:
         self._private = private
         self._inner = httpcore.SyncBackend()
+        self._names = _Names()
 
     def connect_tcp(
         self,
@@ -195,13 +206,17 @@ class _Backend(httpcore.NetworkBackend):
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.NetworkStream:
-        """A stream to the first address of `host`, if all of its addresses may be reached."""
-        addresses = _resolve(host, port)
-        if not addresses or not all(self._may_reach(address, host) for address in addresses):
+        """A stream to the first address of `host` that answers, if all of its addresses may be reached."""
+        addresses = self._names.resolve(host, port)
+        if not all(self._may_reach(address, host) for address in addresses):
             raise OutgoingError("refused")
-        limit = _left(timeout, httpcore.ConnectTimeout)
-        stream = self._inner.connect_tcp(str(addresses[0]), port, limit, local_address, socket_options)
-        return _Stream(stream)
+        for address in addresses:
+            limit = _left(timeout, httpcore.ConnectTimeout)
+            try:
+                return _Stream(self._inner.connect_tcp(str(address), port, limit, local_address, socket_options))
+            except httpcore.ConnectError:
+                continue
+        raise OutgoingError("unreachable")
 
     def _may_reach(self, address: IPAddress, host: str) -> bool:
         inside = getattr(address, "ipv4_mapped", None) or address
@@ -211,10 +226,43 @@ class _Backend(httpcore.NetworkBackend):
             return True
         if is_loopback(host):
             return inside.is_loopback
-        return host.strip("[]") == str(address) or (inside.is_global and not inside.is_multicast)
+        return host.strip("[]") == str(address) or _is_public(inside)
 
 
-def _resolve(host: str, port: int) -> list[IPAddress]:
+def _is_public(address: IPAddress) -> bool:
+    """`is_global` alone takes reserved blocks (site-local, IPv4-compatible, IPv4-translated) for public ones."""
+    return address.is_global and not address.is_multicast and (address.version == 4 or address in _UNICAST)
+
+
+class _Names:
+    """Names to addresses. Looking one up cannot be ended early, so one thread looks and the others wait in time.
+
+    What was found counts for a few seconds, so that the calls made for one chart look once. There are no more names
+    than the configuration lists.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._looking: dict[str, threading.Lock] = {}
+        self._found: dict[str, tuple[float, list[IPAddress]]] = {}
+
+    def resolve(self, host: str, port: int) -> list[IPAddress]:
+        """The addresses of `host`, at least one. Raises OutgoingError or, after the deadline, ConnectTimeout."""
+        with self._lock:
+            looking = self._looking.setdefault(host, threading.Lock())
+        if not looking.acquire(timeout=_left(None, httpcore.ConnectTimeout)):
+            raise httpcore.ConnectTimeout
+        try:
+            until, addresses = self._found.get(host, (0.0, []))
+            if until < time.monotonic():
+                addresses = _addresses(host, port)
+                self._found[host] = (time.monotonic() + _KNOWN_SECONDS, addresses)
+            return addresses
+        finally:
+            looking.release()
+
+
+def _addresses(host: str, port: int) -> list[IPAddress]:
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -258,7 +306,8 @@ class _Transport(httpx.BaseTransport):
     def __init__(self, backend: _Backend) -> None:
         self._pool = httpcore.ConnectionPool(
             ssl_context=ssl.create_default_context(),
-            max_connections=_CONNECTIONS,
+            max_connections=None,  # the callers' threads are the limit
+            max_keepalive_connections=_IDLE_CONNECTIONS,
             keepalive_expiry=15,
             network_backend=backend,
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -16,10 +16,11 @@ from cds_service.outgoing import IPNetwork, is_loopback, origin_of
 SETTINGS = {
     "CDS_AUTH": "required (default): every caller shows a signed token; off: open, loopback only; "
     "sandbox: required, and the public sandbox's published key counts",
-    "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required and sandbox)",
+    "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required)",
     "CDS_PUBLIC_URL": "public base URL; discovery is at /cds-services below it (needed with required and sandbox)",
     "CDS_JWT_ALGORITHMS": "signatures that count (default ES384 RS384; also ES/RS 256 and 512, PS 256, 384 and 512)",
-    "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, separated by spaces",
+    "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, and for the public sandbox, "
+    "separated by spaces",
     "CDS_PRIVATE_NETWORKS": "private networks that may be called, such as 10.20.0.0/16, separated by spaces",
     "CDS_CHART_SECONDS": "time for reading the chart, within one call (default 2)",
     "CDS_CHART_PAGES": "pages that are read of one search (default 5)",
@@ -27,8 +28,24 @@ SETTINGS = {
     "CDS_MISSING_CHART": "card (default): say on a card that the medication list was not seen; 412: refuse the call",
     "CDS_CARDS": "folder of the card files (default: the ones that come with the service)",
     "CDS_TIMEZONE": "time zone whose date is today (default UTC)",
+    "CDS_DATA": "folder for what the service writes (default $XDG_STATE_HOME/cds-service, else "
+    "~/.local/state/cds-service)",
+    "CDS_DATABASE_URL": "PostgreSQL instead of SQLite: postgresql://user:password@host:5432/name",
+    "CDS_FEEDBACK_COMMENTS": "discard (default): of a comment in feedback only that there was one is kept; "
+    "store: its text too",
+    "CDS_CARD_KEY": "secret that seals the uuids of cards, the same on every machine; several separated by spaces: "
+    "the first seals, all count (default: a published constant)",
     "CDS_MAX_BODY": "largest request body in bytes (default 1048576)",
+    "CDS_MAX_ENTRIES": "most entries of the draft orders (more are refused) and of each part of the chart "
+    "(more are not read), default 1000",
+    "CDS_MAX_IN_FLIGHT": "calls that each worker answers at a time; more get 503 at once (default 8)",
+    "CDS_RATE": "calls a minute that each worker takes of one client; more get 429 (default 600; 0: no limit)",
+    "CDS_SILENCE": "ids of cards that are switched off for now, separated by commas",
+    "CDS_METRICS_FROM": "networks that may read /metrics, separated by spaces (default: this machine only)",
 }
+# Stands in the source for everybody to read: it keeps nobody from inventing cards, only cards apart by accident.
+PUBLISHED_CARD_KEY = b"cds-service: this key is published"
+_SHORTEST_KEY = 16
 AUTH_MODES = ("required", "off", "sandbox")
 ALGORITHMS = ("ES256", "ES384", "ES512", "RS256", "RS384", "RS512", "PS256", "PS384", "PS512")
 
@@ -55,6 +72,25 @@ class Access:
 
 
 @dataclass(frozen=True, slots=True)
+class Storage:
+    """What is kept, and where. Without a `database` nothing is."""
+
+    data: Path | None = None
+    database: str = field(default="", repr=False)
+    keeps_comments: bool = False
+    card_keys: tuple[bytes, ...] = field(default=(PUBLISHED_CARD_KEY,), repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How much callers may ask. `in_flight` and `rate` (calls a minute of one client) count in each worker."""
+
+    entries: int = 1000
+    in_flight: int = 8
+    rate: int = 600
+
+
+@dataclass(frozen=True, slots=True)
 class Settings:
     """What the service is told from outside."""
 
@@ -62,8 +98,12 @@ class Settings:
     timezone: ZoneInfo
     access: Access = Access()
     chart: ChartLimits = ChartLimits()
+    storage: Storage = Storage()
     missing_chart: str = "card"
     max_body: int = 1024 * 1024
+    limits: CallLimits = CallLimits()
+    silence: frozenset[str] = frozenset()
+    metrics_from: tuple[IPNetwork, ...] = ()
 
 
 def read_settings(environment: Mapping[str, str]) -> Settings:
@@ -83,13 +123,27 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             pages=_number(environment, "CDS_CHART_PAGES", 5, 1, 100),
             total_bytes=_number(environment, "CDS_CHART_BYTES", 5 * 1024 * 1024, 1024),
         ),
+        storage=_storage(environment),
         missing_chart=_one_of(environment, "CDS_MISSING_CHART", ("card", "412")),
         max_body=_number(environment, "CDS_MAX_BODY", 1024 * 1024, 1024),
+        limits=CallLimits(
+            entries=_number(environment, "CDS_MAX_ENTRIES", 1000, 1),
+            in_flight=_number(environment, "CDS_MAX_IN_FLIGHT", 8, 1, 256),
+            rate=_number(environment, "CDS_RATE", 600, 0),
+        ),
+        silence=frozenset(environment.get("CDS_SILENCE", "").replace(",", " ").split()),
+        metrics_from=_networks(environment, "CDS_METRICS_FROM"),
     )
 
 
 def read_open_settings(environment: Mapping[str, str]) -> Settings:
-    """Settings for a tool that answers nobody but its user: as in the environment, without authentication."""
+    """Settings for a tool that answers nobody but its user: without authentication or rate, and nothing is kept."""
+    settings = read_settings({**environment, "CDS_AUTH": "off", "CDS_RATE": "0"})
+    return replace(settings, storage=replace(settings.storage, data=None, database=""))
+
+
+def read_store_settings(environment: Mapping[str, str]) -> Settings:
+    """Settings for a tool that reads what the service keeps: without authentication."""
     return read_settings({**environment, "CDS_AUTH": "off"})
 
 
@@ -109,13 +163,7 @@ def _host(origin: str) -> str:
 def _access(environment: Mapping[str, str]) -> Access:
     mode = _one_of(environment, "CDS_AUTH", AUTH_MODES)
     clients, public = environment.get("CDS_CLIENTS", ""), environment.get("CDS_PUBLIC_URL", "")
-    missing = [name for name, value in (("CDS_CLIENTS", clients), ("CDS_PUBLIC_URL", public)) if not value]
-    if mode != "off" and missing:
-        raise SettingsError(
-            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set. With CDS_AUTH={mode} the "
-            "service needs the file of its CDS Clients and its public base URL; CDS_AUTH=off opens it to "
-            "programs on this machine only."
-        )
+    _refuse_missing(mode, {"CDS_CLIENTS": clients, "CDS_PUBLIC_URL": public})
     if clients and not Path(clients).is_file():
         raise SettingsError(f"CDS_CLIENTS: {clients} is not a file. It must hold the CDS Clients.")
     return Access(
@@ -126,8 +174,47 @@ def _access(environment: Mapping[str, str]) -> Access:
         fhir_servers=frozenset(
             base_url(url, "CDS_FHIR_SERVERS") for url in environment.get("CDS_FHIR_SERVERS", "").split()
         ),
-        private=tuple(_network(text) for text in environment.get("CDS_PRIVATE_NETWORKS", "").split()),
+        private=_networks(environment, "CDS_PRIVATE_NETWORKS"),
     )
+
+
+def _refuse_missing(mode: str, given: Mapping[str, str]) -> None:
+    """What each mode cannot do without; the sandbox is a client that needs no file."""
+    needed = {"required": ("CDS_CLIENTS", "CDS_PUBLIC_URL"), "sandbox": ("CDS_PUBLIC_URL",), "off": ()}[mode]
+    missing = [name for name in needed if not given[name]]
+    if missing:
+        raise SettingsError(
+            f"{' and '.join(missing)} {'is' if len(missing) == 1 else 'are'} not set. With CDS_AUTH={mode} the "
+            f"service needs {'the file of its CDS Clients and ' if len(needed) == 2 else ''}its public base URL; "
+            "CDS_AUTH=off opens it to programs on this machine only."
+        )
+
+
+def _storage(environment: Mapping[str, str]) -> Storage:
+    data = _data_folder(environment)
+    in_data = f"sqlite:///{(data / 'cds-service.sqlite3').absolute()}" if data else ""
+    return Storage(
+        data=data,
+        database=environment.get("CDS_DATABASE_URL") or in_data,
+        keeps_comments=_one_of(environment, "CDS_FEEDBACK_COMMENTS", ("discard", "store")) == "store",
+        card_keys=_card_keys(environment.get("CDS_CARD_KEY", "")) or (PUBLISHED_CARD_KEY,),
+    )
+
+
+def _data_folder(environment: Mapping[str, str]) -> Path | None:
+    """Where programs keep their state (XDG Base Directory Specification), unless the setting says where."""
+    if environment.get("CDS_DATA"):
+        return Path(environment["CDS_DATA"]).absolute()
+    if environment.get("XDG_STATE_HOME"):
+        return Path(environment["XDG_STATE_HOME"]) / "cds-service"
+    return Path(environment["HOME"]) / ".local/state/cds-service" if environment.get("HOME") else None
+
+
+def _card_keys(text: str) -> tuple[bytes, ...]:
+    keys = tuple(key.encode("utf-8", "surrogateescape") for key in text.split())
+    if any(len(key) < _SHORTEST_KEY for key in keys):
+        raise SettingsError(f"CDS_CARD_KEY is too short. Use at least {_SHORTEST_KEY} random characters.")
+    return keys
 
 
 def _algorithms(text: str) -> tuple[str, ...]:
@@ -138,11 +225,15 @@ def _algorithms(text: str) -> tuple[str, ...]:
     return chosen
 
 
-def _network(text: str) -> IPNetwork:
+def _networks(environment: Mapping[str, str], name: str) -> tuple[IPNetwork, ...]:
+    return tuple(_network(text, name) for text in environment.get(name, "").split())
+
+
+def _network(text: str, name: str) -> IPNetwork:
     try:
         return ipaddress.ip_network(text)
     except ValueError:
-        raise SettingsError(f'CDS_PRIVATE_NETWORKS: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
+        raise SettingsError(f'{name}: "{text}" is no network. Use one such as 10.20.0.0/16.') from None
 
 
 def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...]) -> str:

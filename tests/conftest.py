@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,19 @@ from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.knowledge import cards_folder, load_knowledge
 from cds_service.settings import read_settings
+from cds_service.store.database import Store
 from tests.conformance import Recorder, rows_of, watch
 from tests.helpers import TODAY
+from tests.own_cards import write_cards
+from tests.postgres import Postgres, running_postgres
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Services that the tests start keep nothing in the home folder of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -43,11 +55,40 @@ def knowledge() -> Knowledge:
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
-    """The application with default settings; it keeps nothing between calls."""
-    return create_app(read_settings({"CDS_AUTH": "off"}), lambda: TODAY)
+    """The application with default settings but for any rate; it keeps nothing between calls that an answer shows."""
+    return create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: TODAY)
 
 
 @pytest.fixture
 def client(app: Flask) -> FlaskClient:
     """A client of the application."""
     return app.test_client()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    """A PostgreSQL server, started once for the tests of a process."""
+    with running_postgres() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def empty_database(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty database, of each kind."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'cds.sqlite3'}"
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.new_database()
+
+
+@pytest.fixture
+def database(empty_database: str) -> str:
+    """The address of a database with the schema of this release, of each kind."""
+    Store(empty_database).upgrade()
+    return empty_database
+
+
+@pytest.fixture(scope="session")
+def few_cards(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A folder with one card, for tests that start many services and ask for no card of their own: it loads fast."""
+    return str(write_cards(tmp_path_factory.mktemp("few") / "cards", {}))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -21,8 +22,8 @@ class Ehr:
     An answer is a resource, (status, body), or a function that writes to the handler itself.
     """
 
-    def __init__(self, port: int) -> None:
-        self.origin = f"http://127.0.0.1:{port}"
+    def __init__(self, port: int, scheme: str) -> None:
+        self.origin = f"{scheme}://127.0.0.1:{port}"
         self.base = f"{self.origin}/fhir"
         self.answers: dict[str, Answer] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
@@ -66,8 +67,8 @@ def bundle(*resources: JSON, next_page: str = "") -> JSON:
 
 
 @contextmanager
-def serving_ehr() -> Iterator[Ehr]:
-    """An Ehr on a free port."""
+def serving_ehr(tls: ssl.SSLContext | None = None) -> Iterator[Ehr]:
+    """An Ehr on a free port, over https where there is a TLS context."""
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
@@ -89,7 +90,9 @@ def serving_ehr() -> Iterator[Ehr]:
             """The client went away; that is what some tests are about."""
 
     with Server(("127.0.0.1", 0), Handler) as server:
-        ehr = Ehr(server.server_address[1])
+        if tls:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
+        ehr = Ehr(server.server_address[1], "https" if tls else "http")
         thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         try:

@@ -67,4 +67,6 @@ def service_with(folder: Path, *cards: JSON, suggestions: str = "") -> FlaskClie
     write_cards(folder, *cards)
     with (folder / "suggestions.yaml").open("a", encoding="utf-8") as file:
         file.write(suggestions)
-    return create_app(read_settings({"CDS_AUTH": "off", "CDS_CARDS": str(folder)}), lambda: TODAY).test_client()
+    return create_app(
+        read_settings({"CDS_AUTH": "off", "CDS_RATE": "0", "CDS_CARDS": str(folder)}), lambda: TODAY
+    ).test_client()

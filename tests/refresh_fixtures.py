@@ -24,7 +24,7 @@ GOLDEN = "response.json"
 @cache
 def client_on(day: date) -> FlaskClient:
     """A client of the application with default settings on a fixed day."""
-    return create_app(read_settings({"CDS_AUTH": "off"}), lambda: day).test_client()
+    return create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: day).test_client()
 
 
 def fire(fixture: Fixture) -> TestResponse:

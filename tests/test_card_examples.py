@@ -30,7 +30,7 @@ Example = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def example_client() -> FlaskClient:
     """The service on the day the examples are written for."""
-    app: Flask = create_app(read_settings({"CDS_AUTH": "off"}), lambda: EXAMPLE_DAY)
+    app: Flask = create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: EXAMPLE_DAY)
     return app.test_client()
 
 

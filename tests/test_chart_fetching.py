@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,9 +16,11 @@ from flask.testing import FlaskClient
 
 from cds_service.app import close_app, create_app
 from cds_service.core.values import Knowledge
+from cds_service.fixtures import fixtures_folder, moved_to, read_fixture
 from cds_service.settings import read_settings
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
 from tests.helpers import SIGN, TODAY, answer_of, hook_call, post, refusal_of
+from tests.tls import certificate, server_context
 
 JSON = dict[str, Any]
 TOKEN = "canary-token-4711"
@@ -33,8 +36,8 @@ def ehr() -> Iterator[Ehr]:
 
 @contextmanager
 def client_of(ehr: Ehr, **more: str) -> Iterator[FlaskClient]:
-    """A service that may call `ehr`, with short limits."""
-    settings = {"CDS_AUTH": "off", "CDS_FHIR_SERVERS": ehr.base, "CDS_CHART_SECONDS": "1"} | more
+    """A service that may call `ehr`."""
+    settings = {"CDS_AUTH": "off", "CDS_FHIR_SERVERS": ehr.base, "CDS_CHART_SECONDS": "3"} | more
     app = create_app(read_settings(settings), lambda: TODAY)
     yield app.test_client()
     close_app(app)
@@ -42,7 +45,7 @@ def client_of(ehr: Ehr, **more: str) -> Iterator[FlaskClient]:
 
 @pytest.fixture(scope="module")
 def client(ehr: Ehr) -> Iterator[FlaskClient]:
-    """The service of most tests here: one second for a chart, three pages, a hundred kilobytes."""
+    """The service of most tests here: three seconds for a chart, three pages, a hundred kilobytes."""
     with client_of(ehr, CDS_CHART_PAGES="3", CDS_CHART_BYTES="100000") as made:
         yield made
 
@@ -242,6 +245,17 @@ def test_ch036_a_medication_reference_is_followed(client: FlaskClient, knowledge
         ehr.answers[f"Medication/{name}"] = {"resourceType": "Medication", "id": name, "code": concept}
     assert speaks(answer_of(client, body))
     assert ehr.asked().count("Medication") == 2
+
+
+def test_ch080_a_dstu2_chart_is_asked_for_in_its_own_words(client: FlaskClient, ehr: Ehr) -> None:
+    """A draft MedicationOrder: the server is asked for MedicationOrder, without parameters that DSTU2 does not have."""
+    fixture = fixtures_folder() / "fhir-dstu2-gabapentin-with-baclofen-72-egfr-38"
+    body = json.loads(moved_to(read_fixture(fixture), TODAY))
+    ehr.answers["MedicationOrder"] = body["prefetch"].pop("medicationRequests")
+    answer = answer_of(client, body | {"fhirServer": ehr.base})
+    assert speaks(answer)
+    assert "MedicationRequest" not in ehr.asked()
+    assert not any("_sort" in path or "status" in path for path, _ in ehr.seen)
 
 
 def test_ch036_a_medication_that_cannot_be_had_is_named(client: FlaskClient, knowledge: Knowledge, ehr: Ehr) -> None:
@@ -544,6 +558,24 @@ def test_ch086_a_listed_name_that_leads_inside_is_not_connected(knowledge: Knowl
             answer = answer_of(client, call(knowledge, ehr, fhirServer=listed))
     assert made == []
     assert "medicationRequests" in not_seen(answer)
+
+
+@pytest.mark.parametrize(
+    ("valid_for", "trusted", "reads"),
+    [("127.0.0.1", True, True), ("127.0.0.1", False, False), ("10.0.0.1", True, False)],
+    ids=["trusted", "of an unknown authority", "for another host"],
+)
+def test_ch086_https_is_checked(
+    knowledge: Knowledge, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, valid_for: str, trusted: bool, reads: bool
+) -> None:
+    """A certificate of a trusted authority for this host is needed; else nothing is sent, the token least of all."""
+    file = certificate(tmp_path, valid_for)
+    if trusted:
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+    with serving_ehr(server_context(file)) as secure, client_of(secure) as client:
+        answer = answer_of(client, call(knowledge, secure))
+        assert bool(secure.seen) == reads
+    assert speaks(answer) == reads
 
 
 def test_the_answer_never_names_the_server(client: FlaskClient, knowledge: Knowledge, ehr: Ehr) -> None:

@@ -25,6 +25,7 @@ PURE = {
     "decimal",
     "functools",
     "hashlib",
+    "hmac",
     "itertools",
     "re",
     "typing",
@@ -57,12 +58,27 @@ IMPURE_CALLS = {
 ALLOWED = {
     "core": set(),
     "errors": set(),
+    "logs": set(),
     "outgoing": set(),
     "settings": {"errors", "knowledge", "outgoing"},
+    "keys": set(),
+    "clients": {"errors", "keys", "knowledge", "settings"},
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
-    "store": {"core.values", "errors"},
-    "web": {"core.evaluate", "core.values", "core.identity", "fhir", "errors", "outgoing", "settings", "store"},
+    "store": {"core.values", "errors", "logs"},
+    "web": {
+        "core.evaluate",
+        "core.values",
+        "core.identity",
+        "clients",
+        "fhir",
+        "errors",
+        "keys",
+        "logs",
+        "outgoing",
+        "settings",
+        "store",
+    },
 }
 
 
@@ -136,9 +152,11 @@ def test_only_the_edge_reads_the_environment() -> None:
 def test_nothing_happens_on_import() -> None:
     """Loading the package starts nothing: its files hold imports, definitions and constants only."""
     calm = (ast.Import, ast.ImportFrom, ast.FunctionDef, ast.ClassDef, ast.Assign, ast.AnnAssign, ast.AugAssign)
+    run_by_alembic = PACKAGE / "store" / "migrations" / "env.py"  # a script in Alembic's terms; nothing imports it
     loud = {
         f"{path.name}:{node.lineno}"
         for path in FILES
+        if path != run_by_alembic
         for node in tree(path).body
         if not isinstance(node, calm) and not _is_docstring(node) and not _is_main(node)
     }

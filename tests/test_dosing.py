@@ -10,6 +10,7 @@ import pytest
 from cds_service.core.dosing import daily_doses, days_a_week, doses_per_day, weekly_doses
 from cds_service.core.naming import read_name
 from cds_service.core.values import DailyDose, Knowledge
+from cds_service.fhir.medication import Place
 from cds_service.fhir.r4 import read_medication
 
 CAPSULE = "gabapentin 300 MG Oral Capsule"
@@ -20,7 +21,7 @@ THRICE = {"frequency": 3, "period": 1, "periodUnit": "d"}
 def dosages(*instructions: Any):
     """Dosage instructions read as from an order."""
     order = {"resourceType": "MedicationRequest", "dosageInstruction": list(instructions)}
-    return read_medication(order, "MedicationRequest[0]", True, True, {}).dosages
+    return read_medication(order, Place("MedicationRequest[0]", True, True, {})).dosages
 
 
 def instruction(value: Any = 1, unit: str = "{capsule}", repeat: Any = None, **members: Any) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import pytest
 
 from cds_service.core.values import Knowledge
 from cds_service.fhir.validation import validate
+from cds_service.fhir.versions import CallVersion, settle_version
 from cds_service.fixtures import Fixture, fixtures_folder, read_fixtures
 from cds_service.web.json_body import read_json
 from tests.helpers import outcome_text, strict_json
@@ -50,14 +51,15 @@ def test_the_answer_is_legal(fixture: Fixture) -> None:
 
 @each_fixture
 def test_every_resource_we_send_is_valid(fixture: Fixture) -> None:
-    """A created order is valid R4; an update has no fault that the order it came from did not have."""
-    orders = orders_of(fixture)
+    """A created order is valid in the call's version; an update has no fault that its order did not have."""
+    orders, version = orders_of(fixture), version_of(fixture)
     for action in actions_in(read_json(fire(fixture).get_data())):
         if action["type"] == "create":
-            assert validate(action["resource"]) == []
+            assert validate(action["resource"], version.main.name) == []
         elif action["type"] == "update":
             before = orders[name_of(action["resource"])]
-            assert set(validate(action["resource"])) <= set(validate(before))
+            own = version.of(before).name
+            assert set(validate(action["resource"], own)) <= set(validate(before, own))
         else:
             assert action["resourceId"] in orders
 
@@ -65,8 +67,9 @@ def test_every_resource_we_send_is_valid(fixture: Fixture) -> None:
 @each_valid_fixture
 def test_every_resource_of_a_request_is_valid(fixture: Fixture) -> None:
     """Drafts and chart are what a careful client sends, so that the examples are worth copying."""
+    version = version_of(fixture)
     for resource in resources_in(json.loads(fixture.request())):
-        faults = validate(resource)
+        faults = validate(resource, version.main.name)
         assert not faults, f"{resource['resourceType']}/{resource.get('id')}: {faults}"
 
 
@@ -107,6 +110,11 @@ def orders_of(fixture: Fixture) -> dict[str, JSON]:
         return {}
     entries = read_json(fixture.request())["context"]["draftOrders"]["entry"]
     return {name_of(entry["resource"]): entry["resource"] for entry in entries}
+
+
+def version_of(fixture: Fixture) -> CallVersion:
+    """The version of FHIR a fixture is in."""
+    return settle_version(resources_in(read_json(fixture.request())) if fixture.status == 200 else (), (), [])
 
 
 def name_of(resource: JSON) -> str:

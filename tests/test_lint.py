@@ -180,3 +180,14 @@ def test_stamp_fills_in_a_checksum_that_stays_text(tmp_path: Path) -> None:
     result = run("lint", "--stamp", "--cards", str(folder))
     assert result.stdout.decode() == "All card files are in order.\n"
     assert path.read_text(encoding="utf-8") == stamped
+
+
+def test_two_ids_that_share_what_stands_in_a_uuid_are_refused(tmp_path: Path) -> None:
+    """Two ids whose hashes begin alike (found by trying), and a card that is called like a notice."""
+    found = faults(tmp_path / "cards", {"id": "rule-560634"}, {"id": "rule-2202435"}, {"id": "chart-incomplete"})
+    told = [fault for fault in found if "collides with the id of" in fault]
+    assert told == [
+        "cards/interactions/chart-incomplete.yaml, id: collides with the id of cards/notices.yaml; choose another.",
+        "cards/interactions/rule-560634.yaml, id: collides with the id of cards/interactions/rule-2202435.yaml; "
+        "choose another.",
+    ]

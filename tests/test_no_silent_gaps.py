@@ -93,13 +93,14 @@ def test_parts_that_were_not_sent_are_told_without_cards(client: FlaskClient, kn
 
 
 def test_an_order_in_the_shape_of_r5_is_read(client: FlaskClient, knowledge: Knowledge) -> None:
-    """`medication.concept` names the drug; the order is checked and never rewritten."""
+    """`medication.concept` names the drug, and a suggested change of the order stays in that shape."""
     body = hook_call(knowledge)
     order = orders_in(body)[0]
     order["medication"] = {"concept": order.pop("medicationCodeableConcept")}
     card = answer_of(client, body)["cards"][0]
     assert card["indicator"] == "info"
-    assert "suggestions" not in card
+    (action,) = card["suggestions"][0]["actions"]
+    assert action["resource"]["medication"] == order["medication"]
 
 
 @pytest.mark.parametrize("selection", ["MedicationRequest/order-0/_history/1", "urn:uuid:order-0", "order-0", "x/zzz"])

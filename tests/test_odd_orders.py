@@ -59,16 +59,16 @@ def test_other_orders_do_not_hide_the_drug_orders(client: FlaskClient, knowledge
     assert cns_card(answer_of(client, call_with(knowledge, *orders)))
 
 
-def test_a_dstu2_order_is_named_as_not_checked(client: FlaskClient, knowledge: Knowledge) -> None:
+def test_an_order_from_before_dstu2_is_named_as_not_checked(client: FlaskClient, knowledge: Knowledge) -> None:
     """An order of a FHIR version that is not read gives a card, never silence (CH-062)."""
-    order = {"resourceType": "MedicationOrder", "id": "1", "status": "draft"}
+    order = {"resourceType": "MedicationPrescription", "id": "1", "status": "draft"}
     order |= {
         "patient": {"reference": "Patient/example"},
         "medicationCodeableConcept": {"text": "gabapentin 300 MG"},
     }
     answer = answer_of(client, call_with(knowledge, order))
     assert notices_of(answer) == ["order-not-checked"]
-    assert "MedicationOrder" in answer["cards"][0]["summary"]
+    assert "MedicationPrescription" in answer["cards"][0]["summary"]
     assert "gabapentin" in answer["cards"][0]["summary"]
 
 

@@ -12,6 +12,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -26,10 +27,10 @@ def test_serve_refuses_an_address_that_others_can_reach() -> None:
     assert "loopback" in refusal(run("serve", "--host", "0.0.0.0", CDS_AUTH="off"))
 
 
-def test_serve_answers_discovery_and_hook_calls(knowledge: Knowledge) -> None:
+def test_serve_answers_discovery_and_hook_calls(knowledge: Knowledge, tmp_path: Path) -> None:
     """Gunicorn starts, prints the discovery URL, and two workers give one answer byte for byte."""
     data = write_json(hook_call(knowledge))
-    with serving() as base:
+    with serving(tmp_path) as base:
         services = json.load(urllib.request.urlopen(f"{base}/cds-services"))["services"]
         assert len(services) == 2
         headers = {"Content-Type": "application/json"}
@@ -46,12 +47,12 @@ def test_serve_answers_discovery_and_hook_calls(knowledge: Knowledge) -> None:
 
 
 @contextmanager
-def serving() -> Iterator[str]:
-    """A running service on a free port of this machine."""
+def serving(data: Path) -> Iterator[str]:
+    """A running service on a free port of this machine that writes below `data`."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    settings = os.environ | {"PYTHONPATH": str(ROOT), "CDS_AUTH": "off"}
+    settings = os.environ | {"PYTHONPATH": str(ROOT), "CDS_AUTH": "off", "CDS_DATA": str(data)}
     command = [*COMMAND[:1], *COMMAND[3:], "serve", "--port", str(port)]
     with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE) as process:
         try:

@@ -8,6 +8,7 @@ from cds_service.core.reduction import plan_corrections
 from cds_service.core.suggestions import plan_suggestions
 from cds_service.core.values import (
     Card,
+    CardOrigin,
     Facts,
     Finding,
     HookRequest,
@@ -72,10 +73,9 @@ def _compose(group: tuple[Finding, ...], plan: Plan, scope: str) -> Card:
     notes = tuple(s.note for s in suggestions if s.note)
     return Card(
         uuid=card_uuid(
+            plan.request.card_key,
             plan.request.hook_instance,
-            lead.rule.id,
-            lead.rule.version,
-            lead.indicator,
+            CardOrigin(lead.rule.id, lead.rule.version, lead.indicator),
             (*orders, *_drugs(group)),
         ),
         summary=summarise(group, plan.knowledge),

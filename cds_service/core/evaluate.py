@@ -11,7 +11,7 @@ from cds_service.core.cards import compose_cards
 from cds_service.core.facts import gather_facts
 from cds_service.core.findings import find_interactions, is_shown
 from cds_service.core.medications import read_medications
-from cds_service.core.notices import compose_notices, not_checked
+from cds_service.core.notices import compose_notices, not_checked, switched_off
 from cds_service.core.values import (
     Card,
     Evaluation,
@@ -30,16 +30,21 @@ def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluat
         return Evaluation((), (), (), ())
     facts = gather_facts(request.chart, knowledge, today)
     findings, unjudged = find_interactions(medications, facts, knowledge)
-    shown = tuple(f for f in findings if is_shown(f))
+    shown = tuple(f for f in findings if is_shown(f) and f.rule.id not in knowledge.silenced)
+    silenced = {f.rule.id: f.rule for f in findings if is_shown(f) and f.rule.id in knowledge.silenced}
     scope = _scope(request, medications, knowledge)
     cards = compose_cards(shown, request, medications, facts, knowledge, scope)
     checked = any(m.is_new and m.ingredients for m in medications)
-    notices = compose_notices(request, medications, unjudged, checked, knowledge)
+    notices = [
+        *compose_notices(request, medications, unjudged, checked, knowledge),
+        *switched_off(request, medications, tuple(silenced.values()), knowledge),
+    ]
     return Evaluation(
         cards=_sorted((*cards, *notices)),
         findings=shown,
-        unshown=tuple(f for f in findings if not is_shown(f)),
+        unshown=tuple(f for f in findings if not is_shown(f) or f.rule.id in silenced),
         not_checked=not_checked(medications),
+        silenced=tuple(sorted(silenced)),
     )
 
 

@@ -30,6 +30,7 @@ from cds_service.core.values import (
 _NOT_COUNTED = frozenset({"entered-in-error", "cancelled", "not-taken", "not-done", "declined"})
 _ENDED = frozenset({"stopped", "completed"})
 _ENDED_DRAFT = frozenset({"completed", *_NOT_COUNTED})
+_ORDERS = frozenset({"MedicationRequest", "MedicationOrder"})
 _LONG_NAME = 60
 
 
@@ -183,7 +184,7 @@ def _close(medication: Medication, closed: _Closed, today: date) -> Medication:
     if medication.role != "taking":
         return medication
     product = medication.kind_of_product
-    told = product in closed.beside_orders and medication.entry.resource_type != "MedicationRequest"
+    told = product in closed.beside_orders and medication.entry.resource_type not in _ORDERS
     ended = medication.entry.key in closed.keys or product in closed.everywhere or told
     return replace(medication, role="stopped", stopped_on=today, replaced=True) if ended else medication
 

@@ -16,11 +16,13 @@ from cds_service.core.values import (
     PARTIAL,
     PRESENT,
     Card,
+    CardOrigin,
     HookRequest,
     Knowledge,
     Medication,
     Missing,
     Notice,
+    Rule,
 )
 from cds_service.core.wording import SUMMARY_LIMIT, escaped, plain, utf16_length
 
@@ -50,9 +52,27 @@ def compose_notices(
     return tuple(card for card in cards if card is not None)
 
 
-def not_checked(medications: Iterable[Medication]) -> tuple[str, ...]:
-    """Keys of new orders that were not read, or not in full."""
-    return tuple(m.entry.key for m in medications if m.is_new and (not m.ingredients or m.unread))
+def switched_off(
+    request: HookRequest, medications: tuple[Medication, ...], rules: tuple[Rule, ...], knowledge: Knowledge
+) -> tuple[Card, ...]:
+    """One notice that names the silenced rules that would have shown a card for these orders."""
+    names = sorted({rule.title for rule in rules})
+    card = _notice("check-switched-off", request, knowledge, names, [m for m in medications if m.is_new])
+    return () if card is None else (card,)
+
+
+def not_checked(medications: Iterable[Medication]) -> tuple[tuple[str, str], ...]:
+    """(key, why) of new orders that were not read, or not in full.
+
+    Why is "unreadable" (a form that is not read), "unknown" (no drug was recognised) or "in-part" (some was not).
+    """
+    return tuple((m.entry.key, _why(m)) for m in medications if m.is_new and (not m.ingredients or m.unread))
+
+
+def _why(medication: Medication) -> str:
+    if not medication.entry.readable:
+        return "unreadable"
+    return "in-part" if medication.ingredients else "unknown"
 
 
 def _unread(medications: Iterable[Medication]) -> list[str]:
@@ -116,8 +136,9 @@ def _notice(
     more = len(shown) - _MOST_NAMED
     lines += f"\n- and {more} more" if more > 0 else ""
     orders = tuple(sorted(m.entry.key for m in new))
+    origin = CardOrigin(notice.id, notice.version, notice.indicator)
     return Card(
-        uuid=card_uuid(request.hook_instance, notice.id, notice.version, notice.indicator, (*orders, *shown)),
+        uuid=card_uuid(request.card_key, request.hook_instance, origin, (*orders, *shown)),
         summary=_summary(notice, shown),
         detail=notice.detail.format(names=lines),
         indicator=notice.indicator,

@@ -66,6 +66,8 @@ def _drugs_of(findings: tuple[Finding, ...]) -> tuple[Medication, ...]:
 def _create(
     entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], __: str, plan: Plan
 ) -> list[Suggestion]:
+    if not plan.request.may_create:
+        return []
     if any(name in plan.facts.known or name in plan.facts.unseen for name in entry.satisfied_by):
         return []
     ordered = {(c.system, c.code) for codings in plan.request.service_requests for c in codings}
@@ -109,7 +111,12 @@ def _may_be_replaced(entry: SuggestionPlan, medication: Medication) -> bool:
     """One known drug that acts in the whole body, in an order that can be named."""
     single = len(medication.ingredients) == 1 and medication.ingredients[0] in entry.stands_in_for
     known = not medication.unread and not medication.disagrees
-    return single and known and medication.route == "systemic" and bool(medication.entry.resource_id)
+    return (
+        single
+        and known
+        and medication.route == "systemic"
+        and bool(medication.entry.resource_id and medication.entry.writable)
+    )
 
 
 def _delete(

@@ -1,7 +1,8 @@
-"""Suggested actions -> FHIR R4 resources: new orders from templates, changed orders from the draft itself.
+"""Suggested actions -> FHIR resources: new orders from templates, changed orders from the draft itself.
 
-An `update` carries the whole order. What the change makes untrue is rewritten or goes (dosage text, timing
-code, patient instruction, narrative, quantity); everything else is kept as it came.
+A new order is written in the version of the call, from a template in R4. An `update` carries the whole order.
+What the change makes untrue is rewritten or goes (dosage text, timing code, patient instruction, narrative,
+quantity); everything else is kept as it came.
 """
 
 from __future__ import annotations
@@ -13,26 +14,30 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.core.values import JSON, Action, HookRequest, Ingredient, OrderChange, Regimen
+from cds_service.fhir.detection import R5, possible_versions
 from cds_service.fhir.reading import as_list, as_number, as_object, as_text, quantity_of
+from cds_service.fhir.request import ReadRequest
 
 _RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _REQUESTERS = ("Practitioner/", "PractitionerRole/")
 
 
-def write_action(action: Action, request: HookRequest, orders: Mapping[str, JSON], today: date) -> JSON:
+def write_action(action: Action, read: ReadRequest, today: date) -> JSON:
     """One CDS Hooks action as JSON."""
     written: JSON = {"type": action.type, "description": action.description}
     if action.type == "delete":
         written["resourceId"] = action.order_key
     elif action.type == "create" and action.resource is not None:
-        written["resource"] = complete_request(action.resource, request, today)
+        completed = complete_request(action.resource, read.request, today)
+        write = read.version.main.write_order
+        written["resource"] = write(completed) if write else completed
     elif action.change is not None:
-        written["resource"] = change_order(orders[action.order_key], action.change)
+        written["resource"] = change_order(read.orders[action.order_key], action.change)
     return written
 
 
 def complete_request(template: Mapping[str, Any], request: HookRequest, today: date) -> JSON:
-    """A draft order from its template: subject, encounter, date and requester of this call."""
+    """A draft order in R4 from its template: subject, encounter, date and requester of this call."""
     resource: JSON = copy.deepcopy(dict(template))
     resource["subject"] = {"reference": f"Patient/{request.patient_id}"}
     if request.encounter_id:
@@ -62,19 +67,21 @@ def change_order(order: JSON, change: OrderChange) -> JSON:
             repeat.pop(stale, None)
         repeat["timeOfDay"] = [f"{time}:00" for time in change.times]
     dosage["text"] = _sentence(dosage, repeat)
-    for stale in ("text", "implicitRules", "_implicitRules"):
+    for stale in _TEXTS:
         changed.pop(stale, None)
     return changed
 
 
+_TEXTS = ("text", "implicitRules", "_implicitRules", "renderedDosageInstruction", "_renderedDosageInstruction")
 _OF_THE_OLD_DRUG = (
+    "medication",
+    "medicationCodeableConcept",
     "medicationReference",
     "_medicationReference",
     "_medicationCodeableConcept",
     "dosageInstruction",
-    "text",
-    "implicitRules",
-    "_implicitRules",
+    "effectiveDosePeriod",
+    *_TEXTS,
 )
 _AMOUNTS_OF_THE_OLD_DRUG = ("quantity", "initialFill", "expectedSupplyDuration", "dispenseInterval")
 
@@ -82,7 +89,8 @@ _AMOUNTS_OF_THE_OLD_DRUG = ("quantity", "initialFill", "expectedSupplyDuration",
 def _replace_drug(order: JSON, drug: Ingredient) -> JSON:
     """The order for another drug. Its dose, amount and narrative were the old drug's, so they go."""
     changed: JSON = copy.deepcopy(order)
-    reference = as_text(as_object(order.get("medicationReference")).get("reference"))
+    newer = as_object(as_object(order.get("medication")).get("reference"))
+    reference = as_text((as_object(order.get("medicationReference")) or newer).get("reference"))
     if reference.startswith("#"):
         kept = [c for c in as_list(order.get("contained")) if as_text(as_object(c).get("id")) != reference[1:]]
         changed["contained"] = kept
@@ -95,9 +103,8 @@ def _replace_drug(order: JSON, drug: Ingredient) -> JSON:
             del changed[emptied]
     coding = {"system": _RXNORM, "code": drug.rxnorm, "display": drug.name}
     concept = {"coding": [coding], "text": drug.name}
-    if "medication" in order:  # as newer versions of FHIR write it
+    if possible_versions(order) == (R5,):
         changed["medication"] = {"concept": concept}
-        changed.pop("medicationCodeableConcept", None)
     else:
         changed["medicationCodeableConcept"] = concept
     return changed

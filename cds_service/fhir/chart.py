@@ -6,11 +6,14 @@ A part of the chart is there, empty, missing, failed or partial; the five are di
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 from typing import Any
 
 from cds_service.core.values import EMPTY, FAILED, JSON, MISSING, PARTIAL, PRESENT, Chart, PatientEntry
-from cds_service.fhir import r4
+from cds_service.fhir.medication import MEDICATION_TYPES, Place
 from cds_service.fhir.reading import as_list, as_number, as_object, as_text, reference_id, resource_key
+from cds_service.fhir.record import read_observation, read_patient
+from cds_service.fhir.versions import CallVersion
 
 _EXPECTED = {
     "patient": "Patient",
@@ -21,24 +24,24 @@ _EXPECTED = {
     "conditions": "Condition",
     "observations": "Observation",
 }
-MEDICATION_TYPES = frozenset(kind for kind in _EXPECTED.values() if kind.startswith("Medication"))
+_AS_DSTU2 = {"MedicationRequest": "MedicationOrder"}
 _BESIDE = frozenset({"OperationOutcome", "Provenance", "Practitioner", "Organization", "Encounter"})
 _DEEPEST = 3
 
 
-def read_parts(prefetch: JSON) -> tuple[dict[str, list[JSON]], dict[str, str]]:
-    """(resources by prefetch key, state of each key)."""
+def read_parts(prefetch: JSON, most: int) -> tuple[dict[str, list[JSON]], dict[str, str]]:
+    """(resources by key, state of each key). Of a Bundle with more than `most` resources the first are read."""
     resources: dict[str, list[JSON]] = {}
     parts: dict[str, str] = {}
     for key, expected in _EXPECTED.items():
         if key not in prefetch:
             resources[key], parts[key] = [], MISSING
             continue
-        resources[key], parts[key] = _part(prefetch[key], expected)
+        resources[key], parts[key] = _part(prefetch[key], expected, most)
     return resources, parts
 
 
-def _part(value: Any, expected: str) -> tuple[list[JSON], str]:
+def _part(value: Any, expected: str, most: int) -> tuple[list[JSON], str]:
     """The resources of one prefetch value and its state; the five states are different things."""
     if value is None:
         return [], EMPTY
@@ -46,25 +49,27 @@ def _part(value: Any, expected: str) -> tuple[list[JSON], str]:
     if "resourceType" not in found and isinstance(found.get("resource"), dict):
         found = found["resource"]
     kind = found.get("resourceType")
-    if kind == expected:
+    if kind in (expected, _AS_DSTU2.get(expected, expected)):
         return [found], PRESENT
     if kind == "OperationOutcome":
         return [], FAILED
     if kind != "Bundle":
         return [], MISSING
-    return _from_bundle(found, expected)
+    return _from_bundle(found, expected, most)
 
 
-def _from_bundle(bundle: JSON, expected: str) -> tuple[list[JSON], str]:
+def _from_bundle(bundle: JSON, expected: str, most: int) -> tuple[list[JSON], str]:
     """What is usable, and whether that is all: a page more, an error or a resource we cannot use is a gap."""
-    inside = list(_resources_in(bundle))
+    inside = list(islice(_resources_in(bundle), most + 1))
+    is_cut = len(inside) > most or len(as_list(bundle.get("entry"))) > most
+    inside = inside[:most]
     wanted = [r for r in inside if _is_wanted(r, expected)]
     links = {as_text(as_object(link).get("relation")) for link in as_list(bundle.get("link"))}
     odd = [r for r in inside if not _is_wanted(r, expected) and as_text(r.get("resourceType")) not in _BESIDE]
     total = as_number(bundle.get("total"))
     if any(_is_failure(r) for r in inside):
         return wanted, PARTIAL if wanted else FAILED
-    if "next" in links or odd or (total is not None and total > len(inside)):
+    if is_cut or "next" in links or odd or (total is not None and total > len(inside)):
         return wanted, PARTIAL
     return wanted, PRESENT if wanted else EMPTY
 
@@ -96,11 +101,13 @@ def read_chart(
     parts: dict[str, str],
     patient_id: str,
     index: dict[str, JSON],
+    version: CallVersion,
     notes: list[str],
 ) -> Chart:
     """The chart of this patient. A part that held somebody else's resources counts as seen in part only.
 
-    `index` resolves references to Medications; what was left out is added to `notes` and `parts`.
+    `index` resolves references to Medications, `version` tells how each resource is read; what was left out is added
+    to `notes` and `parts`.
     """
     own = {key: [r for r in found if _is_ours(r, patient_id)] for key, found in resources.items()}
     foreign = sum(len(resources[key]) - len(own[key]) for key in resources)
@@ -110,7 +117,7 @@ def read_chart(
         if len(own[key]) < len(found):
             parts[key] = PARTIAL if key != "patient" else MISSING
     medications = [
-        r4.read_medication(r, resource_key(r, set()), False, False, index)
+        version.of(r).read_medication(r, Place(resource_key(r, set()), False, False, index))
         for key, found in own.items()
         if key.startswith("medication")
         for r in found
@@ -119,14 +126,14 @@ def read_chart(
     return Chart(
         patient=_patient(own["patient"]),
         medications=tuple(medications),
-        observations=tuple(o for r in own["observations"] if (o := r4.read_observation(r))),
-        conditions=tuple(c for r in own["conditions"] if (c := r4.read_condition(r))),
+        observations=tuple(o for r in own["observations"] if (o := read_observation(r))),
+        conditions=tuple(c for r in own["conditions"] if (c := version.of(r).read_condition(r))),
         parts=parts,
     )
 
 
 def _patient(resources: list[JSON]) -> PatientEntry | None:
-    return r4.read_patient(resources[0]) if resources else None
+    return read_patient(resources[0]) if resources else None
 
 
 def _is_ours(resource: JSON, patient_id: str) -> bool:

@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import quote
 
 from cds_service.core.values import JSON
 from cds_service.errors import BadRequest
@@ -24,10 +23,12 @@ from cds_service.outgoing import Budget, Outgoing, OutgoingError, origin_of
 from cds_service.settings import ChartLimits
 
 _ACCEPT = "application/fhir+json, application/json;q=0.9, application/json+fhir;q=0.8"
-_TOKEN = re.compile(r"[\x21-\x7e]+\Z")
-_ID = re.compile(r"[A-Za-z0-9.\-]{1,64}\Z")
+_TOKEN = re.compile(r"[\x21-\x7e]{1,16384}\Z")
+_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.\-]{1,64}\Z")  # what is all dots would lead up in a path
+_PATIENT_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.\-_~]{1,128}\Z")  # FHIR's ids and what some servers add to them
 _SCOPE = re.compile(r"(?:patient|user|system)/(\*|[A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)(?:\?.*)?\Z")
-_THREADS = 32
+_THREADS = 64
+_AT_ONCE = 8  # requests of one hook call; eight such calls leave no thread waiting for another caller's server
 _MOST_REFERENCES = 40
 _ENDED = 0.05  # seconds that a thread may need to notice that its time is over
 
@@ -71,21 +72,31 @@ def server_of(root: JSON, patient_id: str, allowed: frozenset[str], note: Note) 
         if authorization is not None:
             raise BadRequest("fhirServer", "is missing; it is required with fhirAuthorization")
         return None
-    if not isinstance(base, str) or base.rstrip("/") not in allowed:
-        note("fhirServer is not one that may be called for this client; it was not called")
+    given = as_object(authorization)
+    if why := _not_called(base, patient_id, allowed) or (
+        _unusable(given, patient_id) if authorization is not None else ""
+    ):
+        note(why)
         return None
     if authorization is None:
         return Server(base.rstrip("/"), {"Accept": _ACCEPT}, lambda _: True)
-    given = as_object(authorization)
-    token = as_text(given.get("access_token"))
-    if not _TOKEN.match(token) or as_text(given.get("token_type")).lower() != "bearer":
-        note("fhirAuthorization holds no usable Bearer token; the FHIR server was not called")
-        return None
-    if as_text(given.get("patient")).removeprefix("Patient/") not in ("", patient_id):
-        note("fhirAuthorization is for another patient; the FHIR server was not called")
-        return None
-    headers = {"Accept": _ACCEPT, "Authorization": f"Bearer {token}"}
+    headers = {"Accept": _ACCEPT, "Authorization": f"Bearer {given['access_token']}"}
     return Server(base.rstrip("/"), headers, _readable_types(as_text(given.get("scope"))))
+
+
+def _not_called(base: Any, patient_id: str, allowed: frozenset[str]) -> str:
+    if not isinstance(base, str) or base.rstrip("/") not in allowed:
+        return "fhirServer is not one that may be called for this client; it was not called"
+    return "" if _PATIENT_ID.match(patient_id) else "context.patientId is no FHIR id; the FHIR server was not called"
+
+
+def _unusable(authorization: JSON, patient_id: str) -> str:
+    token, kind = as_text(authorization.get("access_token")), as_text(authorization.get("token_type"))
+    if not _TOKEN.match(token) or kind.lower() != "bearer":
+        return "fhirAuthorization holds no usable Bearer token; the FHIR server was not called"
+    if as_text(authorization.get("patient")).removeprefix("Patient/") not in ("", patient_id):
+        return "fhirAuthorization is for another patient; the FHIR server was not called"
+    return ""
 
 
 def _readable_types(scope: str) -> Callable[[str], bool]:
@@ -129,19 +140,21 @@ class ChartFetcher:
         visit = _Visit(self._outgoing, self._limits, server, self._read_json)
         fetched = Fetched(dict(prefetch))
         tasks: dict[str, Callable[[], Any]] = {}
+        is_dstu2 = any(draft.get("resourceType") == "MedicationOrder" for draft in drafts)
         for key, query in self._queries.items():
             begun = _pages_begun(prefetch.get(key))
             if begun is not None:
                 tasks[key] = _bind(visit.rest_of, key, begun)
             elif key not in prefetch or not _is_answer(prefetch[key]):
-                url = query.replace("{{context.patientId}}", quote(patient_id, safe=""))
+                url = query.replace("{{context.patientId}}", patient_id)
+                url = _for_dstu2(url) if is_dstu2 else url
                 if server.may_read(re.split(r"[/?]", query)[0]):
                     tasks[key] = _bind(visit.all_of, key, f"{server.base}/{url}")
         fetched.prefetch |= self._run(tasks, visit)
         wanted = _references(fetched.prefetch, drafts, server.base)
-        reads = {ref: _bind(visit.all_of, "medications", f"{server.base}/{ref}") for ref in wanted}
-        found = self._run(reads, visit).values()
-        fetched.medications = [m for m in found if as_object(m).get("resourceType") == "Medication"]
+        groups = [wanted[n::_AT_ONCE] for n in range(min(_AT_ONCE, len(wanted)))]
+        self._run({group[0]: _bind(visit.medications_at, group) for group in groups}, visit)
+        fetched.medications = list(visit.medications)
         fetched.calls = visit.calls
         return fetched
 
@@ -163,8 +176,15 @@ class ChartFetcher:
             return self._threads
 
 
-def _bind(action: Callable[[str, Any], Any], part: str, what: Any) -> Callable[[], Any]:
-    return lambda: action(part, what)
+def _for_dstu2(url: str) -> str:
+    """The query as a DSTU2 server knows it: prescriptions by their old name, no order and status of newer versions."""
+    path, _, search = url.replace("MedicationRequest?", "MedicationOrder?").partition("?")
+    kept = [part for part in search.split("&") if not part.startswith(("_sort=", "status="))]
+    return f"{path}?{'&'.join(kept)}" if search else path
+
+
+def _bind(action: Callable[..., Any], *what: Any) -> Callable[[], Any]:
+    return lambda: action(*what)
 
 
 class _Visit:
@@ -175,6 +195,7 @@ class _Visit:
     ) -> None:
         self.deadline = time.monotonic() + limits.seconds
         self.calls: list[Call] = []
+        self.medications: list[JSON] = []
         self._outgoing = outgoing
         self._pages = limits.pages
         self._most = limits.total_bytes // 2  # one answer that is too large leaves room for the others
@@ -203,6 +224,14 @@ class _Visit:
         links = [link for link in as_list(bundle.get("link")) if as_object(link).get("relation") != "next"]
         whole = {**bundle, "entry": entries, "link": links + ([{"relation": "next", "url": url}] if url else [])}
         return whole
+
+    def medications_at(self, references: Iterable[str]) -> None:
+        """Read Medications one after the other, and keep each as soon as it is there."""
+        for reference in references:
+            found = self._get("medications", f"{self._server.base}/{reference}")
+            if as_object(found).get("resourceType") == "Medication":
+                with self._lock:
+                    self.medications.append(found)
 
     def _get(self, part: str, url: str) -> Any:
         began = time.monotonic()

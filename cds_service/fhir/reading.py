@@ -27,7 +27,7 @@ _SYSTEMS = {
     "http://hl7.org/fhir/sid/ndc": "ndc",
 }
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?(?:T.*)?\Z")
-_COMPARED = re.compile(r"\s*(<=|>=|<|>)?\s*(\d+(?:\.\d+)?)\s*\Z")
+_COMPARED = re.compile(r"(<=|>=|<|>)?\s*(\d+(?:\.\d+)?)\Z")
 _LARGEST_EXPONENT = 18
 
 
@@ -125,7 +125,7 @@ def quantity_of(value: Any) -> Quantity | None:
 
 def compared_number(text: str) -> tuple[Decimal, str] | None:
     """ ">60" or "38" written as text: (60, ">"), (38, "")."""
-    found = _COMPARED.match(text)
+    found = _COMPARED.match(text.strip())
     return (Decimal(found.group(2)), found.group(1) or "") if found else None
 
 

@@ -17,17 +17,16 @@ from cds_service.core.values import (
     MedicationEntry,
 )
 from cds_service.errors import BadRequest
-from cds_service.fhir import r4
 from cds_service.fhir.chart import read_chart, read_parts
 from cds_service.fhir.fetching import Call, Fetched
+from cds_service.fhir.medication import ORDERS, Place, Resources, has_medication
 from cds_service.fhir.reading import as_object, as_text, codings_of, reference_id, resource_key
 from cds_service.fhir.validation import Problem, validate
+from cds_service.fhir.versions import CallVersion, settle_version
 
 MOST_ORDERS = 100  # far more than anybody signs at once
-_UNREAD_ORDERS = {
-    "MedicationOrder": "MedicationOrder (FHIR DSTU2)",
-    "MedicationPrescription": "MedicationPrescription",
-}
+_UNREAD_ORDERS = {"MedicationPrescription": "MedicationPrescription"}
+_TESTS = ("ServiceRequest", "ProcedureRequest")
 
 
 Entry = tuple[str, JSON, str]
@@ -46,15 +45,18 @@ class Report:
 
 @dataclass(frozen=True, slots=True)
 class ReadRequest:
-    """A hook request with the raw draft orders (by key) that an `update` starts from."""
+    """A hook request with the raw draft orders (by key) that an `update` starts from, and the version it is in."""
 
     request: HookRequest
     orders: Mapping[str, JSON]
     report: Report
+    version: CallVersion
 
 
-def read_hook_request(body: Any, hook: str, complete: Complete | None = None) -> ReadRequest:
+def read_hook_request(body: Any, hook: str, complete: Complete | None = None, most_entries: int = 1000) -> ReadRequest:
     """Read the body of a call to the service of `hook`; `complete` adds what prefetch left out of the chart.
+
+    Of each part of the chart at most `most_entries` resources are read.
 
     Raises BadRequest naming the path of what is missing or of the wrong type.
     """
@@ -70,20 +72,21 @@ def read_hook_request(body: Any, hook: str, complete: Complete | None = None) ->
     bundle = _object(context.get("draftOrders"), "context.draftOrders")
     if bundle.get("resourceType") != "Bundle":
         raise BadRequest("context.draftOrders.resourceType", 'is not "Bundle"; a FHIR Bundle is expected')
-    drafts = _entries(bundle)
+    drafts = _entries(bundle, patient_id)
     _refuse_too_many_orders(drafts)
     prefetch = root.get("prefetch")
     if prefetch is not None and not isinstance(prefetch, dict):
         raise BadRequest("prefetch", "is not an object; leave it out or send an object of prefetch keys")
     fetched = Fetched(as_object(prefetch))
-    if complete and any(r4.has_medication(r) for _, r, _ in drafts):
+    if complete and any(has_medication(r) for _, r, _ in drafts):
         fetched = complete(root, patient_id, fetched.prefetch, [r for _, r, _ in drafts], report.notes.append)
         report.calls += fetched.calls
-    chart_resources, parts = read_parts(fetched.prefetch)
-    in_chart = (r for rs in chart_resources.values() for r in rs)
+    chart_resources, parts = read_parts(fetched.prefetch, most_entries)
+    in_chart = [r for found in chart_resources.values() for r in found]
     resources = _index([r for _, r, _ in drafts], [*in_chart, *fetched.medications])
-    selections = _selections(context, hook, report)
-    orders = _drafts(drafts, patient_id, selections, resources, report)
+    version = settle_version((r for _, r, _ in drafts), in_chart, report.notes)
+    chosen = _chosen(drafts, _selections(context, hook, report), report)
+    orders = _drafts(drafts, chosen, resources, version, report)
     request = HookRequest(
         hook=hook,
         hook_instance=instance,
@@ -92,9 +95,10 @@ def read_hook_request(body: Any, hook: str, complete: Complete | None = None) ->
         encounter_id=as_text(context.get("encounterId")),
         drafts=tuple(entry for entry, _ in orders),
         service_requests=_tests_ordered(drafts),
-        chart=read_chart(chart_resources, parts, patient_id, resources, report.notes),
+        chart=read_chart(chart_resources, parts, patient_id, resources, version, report.notes),
+        may_create=version.may_create,
     )
-    return ReadRequest(request, {entry.key: raw for entry, raw in orders}, report)
+    return ReadRequest(request, {entry.key: raw for entry, raw in orders}, report, version)
 
 
 def _object(value: Any, path: str) -> JSON:
@@ -115,7 +119,7 @@ def _text(holder: JSON, name: str, path: str) -> str:
 # --- Draft orders ------------------------------------------------------------------------------------
 
 
-def _entries(bundle: JSON) -> list[Entry]:
+def _entries(bundle: JSON, patient_id: str) -> list[Entry]:
     """(path, resource, id in fullUrl) of each entry. What is no resource may be an order, so it is refused."""
     entries = bundle.get("entry", [])
     if not isinstance(entries, list):
@@ -126,13 +130,14 @@ def _entries(bundle: JSON) -> list[Entry]:
         resource = as_object(entry).get("resource")
         if not isinstance(resource, dict) or not isinstance(resource.get("resourceType"), str):
             raise BadRequest(path, "is missing or has no resourceType; a FHIR resource is expected")
+        _refuse_other_patient(resource, patient_id, path)
         found.append((path, resource, _bare(as_text(as_object(entry).get("fullUrl")))))
     return found
 
 
 def _refuse_too_many_orders(drafts: list[Entry]) -> None:
     """Orders are checked with each other, two and three at a time: thousands would take hours."""
-    if sum(r4.has_medication(resource) for _, resource, _ in drafts) > MOST_ORDERS:
+    if sum(has_medication(resource) for _, resource, _ in drafts) > MOST_ORDERS:
         raise BadRequest("context.draftOrders.entry", f"holds more than {MOST_ORDERS} orders of medications")
 
 
@@ -154,8 +159,9 @@ def _bare(reference: str) -> str:
     return reference.split("/_history/")[0].split("/")[-1].removeprefix("urn:uuid:")
 
 
-def _selected(selections: set[str] | None, entries: list[set[str]], report: Report) -> list[bool]:
+def _chosen(drafts: list[Entry], selections: set[str] | None, report: Report) -> list[bool]:
     """Which entries are selected. A selection that names none of them cannot be followed: then all count."""
+    entries = [{as_text(r.get("id")), full} - {""} for _, r, full in drafts]
     if selections is None:
         return [True] * len(entries)
     chosen = [bool(selections & names) for names in entries]
@@ -166,48 +172,40 @@ def _selected(selections: set[str] | None, entries: list[set[str]], report: Repo
 
 
 def _drafts(
-    drafts: list[Entry],
-    patient_id: str,
-    selections: set[str] | None,
-    resources: r4.Resources,
-    report: Report,
+    drafts: list[Entry], chosen: list[bool], resources: Resources, version: CallVersion, report: Report
 ) -> list[tuple[MedicationEntry, JSON]]:
     found = []
     taken: set[str] = set()
-    names = [{as_text(r.get("id")), full} - {""} for _, r, full in drafts]
-    chosen = _selected(selections, names, report)
-    for position, (path, resource, _) in enumerate(drafts):
+    for position, (_, resource, _) in enumerate(drafts):
         kind = as_text(resource.get("resourceType"))
-        _refuse_other_patient(resource, patient_id, path)
-        if kind not in ("MedicationRequest", *_UNREAD_ORDERS) or not r4.has_medication(resource):
+        if kind not in (*ORDERS, *_UNREAD_ORDERS) or not has_medication(resource):
             continue
-        own_id = as_text(resource.get("id"))
-        key = resource_key(resource, taken)
-        selected = chosen[position]
+        place = Place(resource_key(resource, taken), True, chosen[position], resources)
         if kind in _UNREAD_ORDERS:
-            found.append((_unread_order(resource, key, selected), resource))
+            found.append((_unread_order(resource, place), resource))
             continue
-        problems = validate(resource)
+        own = version.of(resource)
+        problems = validate(resource, own.name)
         if problems:
             report.invalid[f"entry[{position}]"] = problems
-        entry = r4.read_medication(resource, key, True, selected, resources)
-        if key != f"{kind}/{own_id}":
+        entry = own.read_medication(resource, place)
+        if entry.key != f"{kind}/{entry.resource_id}":
             entry = replace(entry, resource_id="")  # no id, or one that names two orders: nothing to act on
         found.append((entry, resource))
     return found
 
 
-def _unread_order(resource: JSON, key: str, selected: bool) -> MedicationEntry:
+def _unread_order(resource: JSON, place: Place) -> MedicationEntry:
     """An order of a FHIR version that is not read yet: named as not checked."""
     kind = as_text(resource.get("resourceType"))
     concept = as_object(resource.get("medicationCodeableConcept"))
     name = as_text(concept.get("text")) or next((c.display for c in codings_of(concept)), "")
     return MedicationEntry(
-        key=key,
+        key=place.key,
         resource_type=kind,
         resource_id="",
         is_draft=True,
-        selected=selected,
+        selected=place.selected,
         status=as_text(resource.get("status")),
         codings=(),
         texts=(f"{_UNREAD_ORDERS[kind]} {name}".strip(),),
@@ -224,16 +222,14 @@ def _refuse_other_patient(resource: JSON, patient_id: str, path: str) -> None:
 
 
 def _will_be_done(resource: JSON) -> bool:
-    ended = ("revoked", "entered-in-error", "completed")
+    ended = ("revoked", "cancelled", "entered-in-error", "completed")
     return resource.get("status") not in ended and resource.get("doNotPerform") is not True
 
 
 def _tests_ordered(drafts: list[Entry]) -> tuple[tuple[Coding, ...], ...]:
-    return tuple(
-        codings_of(resource.get("code"))
-        for _, resource, _ in drafts
-        if resource.get("resourceType") == "ServiceRequest" and _will_be_done(resource)
-    )
+    tests = (r for _, r, _ in drafts if r.get("resourceType") in _TESTS and _will_be_done(r))
+    codes = (as_object(test.get("code")) for test in tests)
+    return tuple(codings_of(code) or codings_of(code.get("concept")) for code in codes)
 
 
 def _index(drafts: list[JSON], chart: Iterable[JSON]) -> dict[str, JSON]:

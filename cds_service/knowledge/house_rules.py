@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import string
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
 
@@ -34,9 +34,10 @@ def check_card(name: str, card: Content, rule: Rule, faults: list[Fault]) -> Non
         faults += [Fault(name, path, message) for path, message in house_rule(name, card, rule)]
 
 
-def check_cards(cards: Mapping[str, Content], faults: list[Fault]) -> None:
-    """All house rules between cards."""
-    faults += _ids_are_unique(cards)
+def check_cards(cards: Mapping[str, Content], notices: Iterable[str], faults: list[Fault]) -> None:
+    """All house rules between cards, and between cards and the ids of the notices."""
+    named = [(name, "id", card["id"]) for name, card in cards.items()]
+    faults += _ids_are_unique([("cards/notices.yaml", notice, notice) for notice in notices] + named)
     faults += _one_advice_serves_at_most_three_cards(cards)
 
 
@@ -229,14 +230,14 @@ _CARD_RULES = (
 )
 
 
-def _ids_are_unique(cards: Mapping[str, Content]) -> list[Fault]:
-    """Two cards must differ in id, and in the 40 bits of it that stand in every card's uuid."""
+def _ids_are_unique(ids: Iterable[tuple[str, str, str]]) -> list[Fault]:
+    """Two ids of (file, path, id) must differ, also in the 40 bits of them that stand in every card's uuid."""
     seen: dict[bytes, str] = {}
     found = []
-    for name, card in cards.items():
-        bits = rule_bits(card["id"])
+    for name, path, own in ids:
+        bits = rule_bits(own)
         if bits in seen:
-            found.append(Fault(name, "id", f"collides with the id of {seen[bits]}; choose another."))
+            found.append(Fault(name, path, f"collides with the id of {seen[bits]}; choose another."))
         seen[bits] = name
     return found
 

@@ -18,6 +18,7 @@ from cds_service.knowledge.house_rules import check_card, check_cards
 from cds_service.knowledge.rules import Builder, Shelf
 from cds_service.knowledge.schema import check
 
+Cards = Mapping[str, Mapping[str, Any]]
 _IN_USE = ("active", "silent")
 CARD_FOLDERS = ("interactions", "patient-factors", "doses")
 _INPUTS = {"egfr": ("creatinine",), "crcl": ("creatinine", "weight")}
@@ -68,7 +69,7 @@ def _load(folder: Path) -> Knowledge:
     )
     faults += _sources(dictionary, evidence)
     cards = read_cards(folder, faults)
-    rules = _rules(cards, shelf, faults)
+    rules = _rules(cards, read["notices"], shelf, faults)
     notices = supports.notices(read["notices"], reasons, faults)
     if faults:
         raise KnowledgeError(faults)
@@ -131,13 +132,13 @@ def _sources(dictionary: Dictionary, evidence: Mapping[str, Any]) -> list[Fault]
     ]
 
 
-def _rules(cards: Mapping[str, Mapping[str, Any]], shelf: Shelf, faults: list[Fault]) -> tuple[Rule, ...]:
+def _rules(cards: Cards, notices: Mapping[str, Any], shelf: Shelf, faults: list[Fault]) -> tuple[Rule, ...]:
     rules = []
     for name, card in cards.items():
         rule = Builder(name, shelf, faults).rule(card)
         check_card(name, card, rule, faults)
         rules.append(rule)
-    check_cards(cards, faults)
+    check_cards(cards, notices, faults)
     return tuple(sorted(rules, key=lambda r: r.id))
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import date
 
 from cds_service.core.identity import suggestion_uuid
-from cds_service.core.values import JSON, Card, Evaluation, HookRequest, Knowledge, Suggestion
+from cds_service.core.values import JSON, Card, Evaluation, Knowledge, Suggestion
 from cds_service.fhir.actions import write_action
 from cds_service.fhir.request import ReadRequest
 
@@ -18,15 +17,17 @@ def write_answer(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge
     """The whole response body."""
     cards = [_card(card, read, knowledge, today) for card in evaluation.cards]
     answer: JSON = {"cards": cards}
-    extension = _report(read, knowledge)
+    extension = _report(read, evaluation, knowledge)
     if cards or set(extension) - {"knowledge"}:
         answer["extension"] = {EXTENSION: extension}
     return answer
 
 
-def _report(read: ReadRequest, knowledge: Knowledge) -> JSON:
-    """What was odd in the request and what was not seen of the chart; no patient data."""
+def _report(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge) -> JSON:
+    """What was odd in the request, not seen of the chart or switched off; no patient data."""
     report: JSON = {"knowledge": knowledge.version}
+    if evaluation.silenced:
+        report["silenced"] = list(evaluation.silenced)
     if read.report.invalid:
         report["invalidOrders"] = {
             where: [f"{path}: {kind}" for path, kind in problems] for where, problems in read.report.invalid.items()
@@ -52,7 +53,7 @@ def _card(card: Card, read: ReadRequest, knowledge: Knowledge, today: date) -> J
         },
     }
     if card.suggestions:
-        written["suggestions"] = [_suggestion(s, card.uuid, read.request, read.orders, today) for s in card.suggestions]
+        written["suggestions"] = [_suggestion(s, card.uuid, read, today) for s in card.suggestions]
         written["selectionBehavior"] = card.selection_behavior
     if card.override_reasons:
         written["overrideReasons"] = [
@@ -77,12 +78,10 @@ def _card_report(card: Card) -> JSON:
     return report
 
 
-def _suggestion(
-    suggestion: Suggestion, card_id: str, request: HookRequest, orders: Mapping[str, JSON], today: date
-) -> JSON:
+def _suggestion(suggestion: Suggestion, card_id: str, read: ReadRequest, today: date) -> JSON:
     touched = tuple(action.order_key for action in suggestion.actions)
     return {
         "label": suggestion.label,
         "uuid": suggestion_uuid(card_id, suggestion.id, touched),
-        "actions": [write_action(action, request, orders, today) for action in suggestion.actions],
+        "actions": [write_action(action, read, today) for action in suggestion.actions],
     }

@@ -13,7 +13,8 @@ OPEN = "open"
 class Caller:
     """A CDS Client that was let in.
 
-    `client` is its id in the file of clients, or "open" where no authentication is asked for;
+    `client` is its id in the file of clients, "sandbox" for the public sandbox, or "open" where no token is asked for
+    (CDS_AUTH=off, the discovery document, monitoring);
     `fhir_servers` are the base URLs (without a slash at the end) whose charts may be read for it.
     """
 

@@ -16,9 +16,10 @@ def allow_browsers(app: Flask) -> None:
 def _add_headers(response: Response) -> Response:
     headers = response.headers
     headers["Access-Control-Allow-Origin"] = "*"
+    headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"
     if request.method == "OPTIONS":
         headers["Access-Control-Allow-Methods"] = "GET, POST, OPTIONS"
-        headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Accept"
+        headers["Access-Control-Allow-Headers"] = "Authorization, Content-Type, Accept, X-Request-ID"
         headers["Access-Control-Max-Age"] = "600"
         if request.headers.get("Access-Control-Request-Private-Network") == "true":
             headers["Access-Control-Allow-Private-Network"] = "true"

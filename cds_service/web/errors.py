@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import logging
-
 from flask import Flask, Response
 from werkzeug.exceptions import HTTPException
 
-from cds_service.errors import ServiceError
+from cds_service.core.values import JSON
+from cds_service.errors import ServiceError, Unauthorized
+from cds_service.logs import place_of
 from cds_service.web.json_body import json_response
+from cds_service.web.record import current_record
 
-_LOG = logging.getLogger("cds_service")
 _CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _TEXTS = {
     404: "there is nothing at this address. Discovery is at /cds-services.",
@@ -28,8 +28,13 @@ def register_errors(app: Flask) -> None:
 
 
 def _service_error(error: ServiceError) -> Response:
-    _LOG.info("refused status=%s reason=%s", error.status, type(error).__name__)
-    return outcome(error.status, error.code, str(error))
+    current_record().refused = error.reason if isinstance(error, Unauthorized) else type(error).__name__
+    response = outcome(error.status, error.code, str(error))
+    if error.status == 401:
+        response.headers["WWW-Authenticate"] = "Bearer"
+    if error.retry_after:
+        response.headers["Retry-After"] = str(error.retry_after)
+    return response
 
 
 def _http_error(error: HTTPException) -> Response:
@@ -43,18 +48,18 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     """A fault of ours. Its type and place are logged; its message may quote the request and is not."""
-    trace = error.__traceback__
-    while trace is not None and trace.tb_next is not None:
-        trace = trace.tb_next
-    where = f"{trace.tb_frame.f_code.co_filename.rsplit('/', 1)[-1]}:{trace.tb_lineno}" if trace else "?"
-    _LOG.error("failed error=%s at=%s", type(error).__name__, where)
+    current_record().error = f"{type(error).__name__} at {place_of(error.__traceback__)}"
     return outcome(500, "exception", "the service failed on this request; nothing was checked.")
 
 
 def outcome(status: int, code: str, text: str) -> Response:
     """An OperationOutcome response (CH-095)."""
-    body = {
+    return json_response(outcome_body(code, text), status)
+
+
+def outcome_body(code: str, text: str) -> JSON:
+    """An OperationOutcome with one issue."""
+    return {
         "resourceType": "OperationOutcome",
         "issue": [{"severity": "error", "code": code, "details": {"text": text}}],
     }
-    return json_response(body, status)

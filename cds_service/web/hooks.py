@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-import logging
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date
 
-from flask import Blueprint, Response, request
+from flask import Blueprint, Response
 
 from cds_service.core.evaluate import evaluate
-from cds_service.core.values import FAILED, JSON, MISSING, Evaluation, Knowledge
-from cds_service.errors import MissingChart, UnknownService
+from cds_service.core.identity import card_key
+from cds_service.core.values import FAILED, JSON, MISSING, Card, CardOrigin, Knowledge
+from cds_service.errors import MissingChart
+from cds_service.fhir.entries import refuse_too_many_entries
 from cds_service.fhir.fetching import ChartFetcher, Fetched, Note, server_of
 from cds_service.fhir.request import ReadRequest, read_hook_request
+from cds_service.settings import Settings
+from cds_service.store.shown import ShownCounts
 from cds_service.web.answer import write_answer
 from cds_service.web.caller import current_caller
-from cds_service.web.json_body import json_response, read_json
-from cds_service.web.services import SERVICES, describe_services
-
-_LOG = logging.getLogger("cds_service")
+from cds_service.web.json_body import json_response, read_body, read_json
+from cds_service.web.record import current_record
+from cds_service.web.services import describe_services, known_service
 
 
 def hooks_blueprint(
-    knowledge: Knowledge, today: Callable[[], date], missing_chart: str, fetcher: ChartFetcher
+    knowledge: Knowledge, today: Callable[[], date], settings: Settings, fetcher: ChartFetcher, shown: ShownCounts
 ) -> Blueprint:
     """Routes for discovery and the services. `today` is asked once per call."""
     hooks = Blueprint("hooks", __name__)
     discovery = describe_services(knowledge)
 
     def complete(root: JSON, patient_id: str, prefetch: JSON, drafts: list[JSON], note: Note) -> Fetched:
+        current_record().missed = [part for part in knowledge.chart_queries if part not in prefetch]
         server = server_of(root, patient_id, current_caller().fhir_servers, note)
         return fetcher.complete(server, patient_id, prefetch, drafts) if server else Fetched(prefetch)
 
@@ -39,16 +42,18 @@ def hooks_blueprint(
 
     @hooks.post("/cds-services/<service>")
     def call(service: str) -> Response:
-        began = time.perf_counter()
-        if service not in SERVICES:
-            raise UnknownService(f"there is no such service. Known are {', '.join(SERVICES)}.")
-        read = read_hook_request(read_json(request.get_data(cache=False)), SERVICES[service], complete)
-        if missing_chart == "412":
+        hook, caller = known_service(service), current_caller()
+        body = read_json(read_body())
+        refuse_too_many_entries(body, settings.limits.entries)
+        read = read_hook_request(body, hook, complete, settings.limits.entries)
+        if settings.missing_chart == "412":
             _refuse_without_chart(read)
         day = today()
-        evaluation = evaluate(read.request, knowledge, day)
+        key = card_key(settings.storage.card_keys[0], caller.client, caller.tenant)
+        evaluation = evaluate(replace(read.request, card_key=key), knowledge, day)
+        current_record().checked(read, evaluation, knowledge.chart_queries)
         response = json_response(write_answer(read, evaluation, knowledge, day))
-        _log(service, read, evaluation, time.perf_counter() - began)
+        shown.add(day, caller.client, map(_origin, evaluation.cards))
         return response
 
     return hooks
@@ -61,16 +66,6 @@ def _refuse_without_chart(read: ReadRequest) -> None:
         raise MissingChart(f"prefetch.medicationRequests: is {state}, and nothing was checked.")
 
 
-def _log(service: str, read: ReadRequest, evaluation: Evaluation, seconds: float) -> None:
-    """Ids of rules and timings only."""
-    rules = ",".join(f"{card.rules[0][0]}:{card.indicator}" for card in evaluation.cards)
-    _LOG.info(
-        "answered service=%s ms=%.1f orders=%d cards=%s silent=%s invalid=%d notes=%s",
-        service,
-        seconds * 1000,
-        len(read.request.drafts),
-        rules or "-",
-        ",".join(sorted({f.rule.id for f in evaluation.unshown})) or "-",
-        len(read.report.invalid),
-        "; ".join(read.report.notes) or "-",
-    )
+def _origin(card: Card) -> CardOrigin:
+    rule, version, _, indicator = card.rules[0]
+    return CardOrigin(rule, version, indicator)

@@ -6,14 +6,44 @@ from decimal import Decimal
 from typing import Any
 
 import msgspec
-from flask import Response
+from flask import Response, request
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.errors import BadRequest
 
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_LARGEST_EXPONENT = 400  # what the numbers of other programs reach
+
+
+def _number(text: str) -> Decimal:
+    """A number with a fraction or an exponent. One absurdly large takes a library that makes it an integer for ever."""
+    number = Decimal(text)
+    if abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise OverflowError
+    return number
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DEEPEST = 64
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
+
+
+def read_body() -> bytes:
+    """The body of the request that this thread answers, read no further than its limit.
+
+    Raises RequestEntityTooLarge, or BadRequest where it cannot be read, as with chunks that are none: what a server
+    raises then is its own.
+    """
+    try:
+        data = request.get_data(cache=False)
+    except HTTPException:
+        raise
+    except Exception:
+        raise BadRequest("the request body", "could not be read to its end") from None
+    most = request.max_content_length
+    if request.content_length is None and most is not None and len(data) >= most:
+        raise RequestEntityTooLarge  # a body in chunks is read as far as the limit, and what follows is left out
+    return data
 
 
 def read_json(data: bytes) -> Any:

@@ -24,6 +24,7 @@ from cds_service.core.values.chart import (
 from cds_service.core.values.check import (
     Action,
     Card,
+    CardOrigin,
     ConditionFact,
     DailyDose,
     DoseFinding,
@@ -82,6 +83,7 @@ __all__ = [
     "SEVERITIES",
     "Action",
     "Card",
+    "CardOrigin",
     "Chart",
     "Coding",
     "ConditionEntry",

@@ -56,7 +56,8 @@ class MedicationEntry:
     """One order, statement, dispense or administration in neutral form.
 
     `key` names it within one request: `Type/id`, or `Type[hash of the content]` where there is no id.
-    `rewritable`: it has the one simple instruction that an `update` can change without losing anything.
+    `rewritable`: it has the one simple instruction that an `update` can change without losing anything. `writable`:
+    orders of its version of FHIR can be written at all.
     `problems` are the paths of members that could not be read and that rules depend on.
     """
 
@@ -80,6 +81,7 @@ class MedicationEntry:
     problems: tuple[str, ...] = ()
     readable: bool = True
     rewritable: bool = False
+    writable: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +135,11 @@ class Chart:
 
 @dataclass(frozen=True, slots=True)
 class HookRequest:
-    """One hook call, with its order-independent content already in neutral form."""
+    """One hook call, with its order-independent content already in neutral form.
+
+    `card_key` seals the cards' uuids. `may_create`: a new order can be written in the version of FHIR that the client
+    reads.
+    """
 
     hook: str
     hook_instance: str
@@ -143,3 +149,5 @@ class HookRequest:
     drafts: tuple[MedicationEntry, ...]
     service_requests: tuple[tuple[Coding, ...], ...]
     chart: Chart
+    card_key: bytes = b""
+    may_create: bool = True

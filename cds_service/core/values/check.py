@@ -224,6 +224,15 @@ class Suggestion:
 
 
 @dataclass(frozen=True, slots=True)
+class CardOrigin:
+    """What a card came from and how loud it was: its leading rule (or notice), that rule's version, the indicator."""
+
+    rule: str
+    version: int
+    indicator: str
+
+
+@dataclass(frozen=True, slots=True)
 class Card:
     """A composed card; `fhir` turns its actions into resources and `web` writes it as JSON."""
 
@@ -243,9 +252,15 @@ class Card:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The answer of the core to one hook request."""
+    """The answer of the core to one hook request.
+
+    `unshown` are findings that are counted and not shown, those of silenced rules among them; `silenced` are the ids
+    of the silenced rules that would have shown a card. `not_checked` are new orders that were not read, or not in
+    full, each with why.
+    """
 
     cards: tuple[Card, ...]
     findings: tuple[Finding, ...]
     unshown: tuple[Finding, ...]
-    not_checked: tuple[str, ...]
+    not_checked: tuple[tuple[str, str], ...]
+    silenced: tuple[str, ...] = ()

@@ -347,7 +347,10 @@ class Notice:
 
 @dataclass(frozen=True, slots=True)
 class Knowledge:
-    """Everything the core knows, frozen at start. `version` is a hash of all card files."""
+    """Everything the core knows, frozen at start. `version` is a hash of all card files.
+
+    `silenced` are the ids of rules that are switched off for now: they are judged and named, but not shown.
+    """
 
     version: str
     ingredients: Mapping[str, Ingredient]
@@ -365,3 +368,4 @@ class Knowledge:
     wording: Mapping[str, str]
     chart_queries: Mapping[str, str]
     fact_parts: Mapping[str, str]
+    silenced: frozenset[str] = frozenset()

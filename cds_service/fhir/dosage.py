@@ -1,0 +1,78 @@
+"""Dosage instructions of all versions of FHIR -> Dosage.
+
+The versions differ in names (`periodUnits`, `doseAndRate`, `quantityQuantity`), and no name means one thing here and
+another there. So all names are known in one place, and a dose is found where a client put it into the shape of
+another version: published samples do that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from cds_service.core.values import JSON, Dosage, Quantity
+from cds_service.fhir.reading import as_date, as_list, as_number, as_object, as_text, as_texts, codings_of, quantity_of
+
+_DOSES = ("doseQuantity", "dose", "quantityQuantity", "quantity")
+_RANGES = ("doseRange", "quantityRange")
+_AS_NEEDED = ("asNeededBoolean", "asNeeded")
+_NEEDED_FOR = ("asNeededCodeableConcept", "asNeededFor")
+_HOURS = {"h": 1, "hour": 1, "hours": 1, "d": 24, "day": 24, "days": 24, "wk": 168, "week": 168, "weeks": 168}
+
+
+def read_dosage(value: Any) -> Dosage:
+    """One instruction; a member of the wrong type reads as not stated."""
+    dosage = as_object(value)
+    timing = as_object(dosage.get("timing"))
+    repeat = as_object(timing.get("repeat"))
+    route = as_object(dosage.get("route"))
+    bounds = as_object(repeat.get("boundsPeriod"))
+    return Dosage(
+        text=" ".join(filter(None, (as_text(dosage.get("text")), as_text(dosage.get("patientInstruction"))))),
+        dose=_dose(dosage),
+        frequency=as_number(repeat.get("frequencyMax")) or as_number(repeat.get("frequency")),
+        period=as_number(repeat.get("period")),
+        period_unit=as_text(repeat.get("periodUnit")) or as_text(repeat.get("periodUnits")),
+        timing_codes=tuple(c.code for c in codings_of(timing.get("code"))),
+        times_of_day=as_texts(repeat.get("timeOfDay")),
+        when=as_texts(repeat.get("when")),
+        days_of_week=as_texts(repeat.get("dayOfWeek")),
+        as_needed=_is_as_needed(dosage),
+        max_per_day=_max_per_day(dosage),
+        sequence=_sequence(dosage),
+        route_codings=codings_of(route),
+        route_text=as_text(route.get("text")),
+        starts=as_date(bounds.get("start")),
+        ends=as_date(bounds.get("end"), latest=True),
+    )
+
+
+def _is_as_needed(dosage: JSON) -> bool:
+    said = any(dosage.get(name) is True for name in _AS_NEEDED)
+    return said or any(any(map(as_object, as_list(dosage.get(name)))) for name in _NEEDED_FOR)
+
+
+def _dose(dosage: JSON) -> Quantity | None:
+    """The dose, or the upper end of a range."""
+    for place in map(as_object, (*as_list(dosage.get("doseAndRate")), dosage)):
+        plain = next((q for name in _DOSES if (q := quantity_of(place.get(name)))), None)
+        high = next((q for name in _RANGES if (q := quantity_of(as_object(place.get(name)).get("high")))), None)
+        if plain or high:
+            return high or plain
+    return None
+
+
+def _max_per_day(dosage: JSON) -> Quantity | None:
+    """The most that may be taken on a day. A limit for a longer period may all be taken on one of its days."""
+    for ratio in map(as_object, as_list(dosage.get("maxDosePerPeriod"))):
+        top, bottom = quantity_of(ratio.get("numerator")), quantity_of(ratio.get("denominator"))
+        hours = _HOURS.get(bottom.unit.lower()) if bottom else None
+        if top is None or bottom is None or hours is None or bottom.value <= 0:
+            continue
+        span = bottom.value * hours
+        return Quantity(top.value * 24 / span, top.unit) if span < 24 else top
+    return None
+
+
+def _sequence(dosage: JSON) -> int | None:
+    number = as_number(dosage.get("sequence"))
+    return int(number) if number is not None and number == int(number) else None
