@@ -13,19 +13,19 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from hypothesis import HealthCheck, settings
 from werkzeug.test import TestResponse
 
 from cds_service.core.values import Knowledge
-from cds_service.settings import SETTINGS
 from cds_service.web.json_body import write_json
 from tests.helpers import hook_call, outcome_text, strict_json
 from tests.response_schema import check_response
 
 JSON = dict[str, Any]
-Path = tuple[str | int, ...]
+Place = tuple[str | int, ...]
 CANARY = "Zzcanary"
 
 # FUZZ_SEED: draw anew, from this seed; FUZZ_EXAMPLES: how many per test. Without them a run is the same everywhere.
@@ -44,10 +44,9 @@ FUZZED = settings(
 HANG = 30
 
 
-def open_settings(folder: Any = None, **more: str) -> dict[str, str]:
+def open_settings(folder: Path, **more: str) -> dict[str, str]:
     """Settings of a service that is to be fuzzed: open, and not limited where limits are not the point."""
-    wanted = {"CDS_AUTH": "off", "CDS_RATE": "0"} | ({"CDS_DATA": str(folder)} if folder else {}) | more
-    return {name: value for name, value in wanted.items() if name in SETTINGS}
+    return {"CDS_AUTH": "off", "CDS_RATE": "0", "CDS_DATA": str(folder)} | more
 
 
 # --- What must hold ----------------------------------------------------------------------------------
@@ -200,7 +199,7 @@ def bytes_of(body: Any) -> bytes:
     return data
 
 
-def places(value: Any, path: Path = ()) -> Iterator[Path]:
+def places(value: Any, path: Place = ()) -> Iterator[Place]:
     """The path of every value in a body, the body itself included."""
     yield path
     inner = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
@@ -208,7 +207,7 @@ def places(value: Any, path: Path = ()) -> Iterator[Path]:
         yield from places(below, (*path, name))
 
 
-def form_of(path: Path) -> Path:
+def form_of(path: Place) -> Place:
     """The same for the same member of each entry of a list."""
     return tuple("*" if isinstance(step, int) else step for step in path)
 
@@ -257,7 +256,7 @@ def beside(holder: Any, name: Any) -> None:
 CHANGES: tuple[Change, ...] = (*map(put, NASTY), remove, repeat, wrap, as_text, as_name, beside)
 
 
-def changed(body: Any, path: Path, change: Change) -> Any:
+def changed(body: Any, path: Place, change: Change) -> Any:
     """A copy of a body with one place changed."""
     whole = {"body": copy.deepcopy(body)}
     holder: Any = whole
@@ -372,7 +371,7 @@ def _drafts() -> list[JSON]:
     contained = {"resourceType": "Medication", "id": "drug", "code": _concept("oxycodone 5 MG Oral Tablet", "1049621")}
     contained["ingredient"] = [
         {"itemCodeableConcept": _concept("oxycodone", "7804")},
-        {"itemReference": {"display": "naltrexone"}},
+        {"itemReference": {"reference": "Substance/x", "display": "naltrexone"}},
     ]
     return [
         _medication(
@@ -510,7 +509,70 @@ def maximal_request(knowledge: Knowledge, hook: str = "order-select") -> JSON:
     return body
 
 
-def slices(body: JSON) -> Iterator[tuple[JSON, list[Path]]]:
+def _oxycodone(version: str) -> JSON:
+    concept = _concept("oxycodone 5 MG Oral Tablet")
+    return {"medication": {"concept": concept}} if version == "r5" else {"medicationCodeableConcept": concept}
+
+
+def _of_version(version: str) -> dict[str, JSON]:
+    """What only this version of FHIR has, for a statement, a dispense and an administration."""
+    day, span = "2026-11-21", {"start": "2026-11-01", "end": "2026-11-21"}
+    amount = {"value": 1, "unit": "tablet"}
+    inside = {"item": {"concept": _concept("oxycodone"), "reference": {"reference": "Substance/x", "display": "a"}}}
+    made: dict[str, dict[str, JSON]] = {
+        "dstu2": {
+            "MedicationStatement": {
+                "wasNotTaken": False,
+                "dateEnded": day,
+                "dosage": [{"quantityQuantity": amount, "quantityRange": {"high": amount}, "quantity": amount}],
+            },
+            "MedicationDispense": {
+                "dispenser": {"reference": "Practitioner/x"},
+                "dateWritten": day,
+                "medicationReference": {"reference": "#in"},
+                "contained": [{"resourceType": "Medication", "id": "in", "product": {"ingredient": [inside]}}],
+            },
+            "MedicationAdministration": {
+                "wasNotGiven": False,
+                "effectiveTimeDateTime": day,
+                "effectiveTimePeriod": span,
+            },
+        },
+        "stu3": {
+            "MedicationStatement": {"taken": "y", "effectivePeriod": span},
+            "MedicationDispense": {"notDone": False, "effectiveDosePeriod": span, "effectiveDoseDateTime": day},
+            "MedicationAdministration": {"notGiven": False, "effectivePeriod": span},
+        },
+        "r5": {
+            "MedicationStatement": {"adherence": {"code": _concept("taking", "taking")}},
+            "MedicationDispense": {
+                "medication": {"reference": {"reference": "#in"}},
+                "contained": [{"resourceType": "Medication", "id": "in", "code": {}, "ingredient": [inside]}],
+            },
+            "MedicationAdministration": {
+                "occurenceDateTime": day,
+                "occurencePeriod": span,
+                "occurrenceDateTime": day,
+                "occurrencePeriod": span,
+            },
+        },
+    }
+    return made[version]
+
+
+def with_members_of(version: str, body: JSON) -> JSON:
+    """A call in this version with the members that only it has."""
+    chart = body["prefetch"]
+    for kind, members in _of_version(version).items():
+        drug = {} if "contained" in members else _oxycodone(version)
+        chart[f"m{kind[1:]}s"] = _bundle([_medication(kind, f"more-{kind}", **drug, **members)])
+    if version == "r5":
+        test = {"resourceType": "ServiceRequest", "status": "draft", "code": {"concept": _concept("x", "2160-0")}}
+        body["context"]["draftOrders"]["entry"].append({"resource": test})
+    return body
+
+
+def slices(body: JSON) -> Iterator[tuple[JSON, list[Place]]]:
     """Parts of the maximal request that are calls of their own, so that one is quick, with the places each is for."""
     entries, chart = body["context"]["draftOrders"]["entry"], body["prefetch"]
     shared = [entry for entry in entries if entry["resource"]["resourceType"] == "Medication"]

@@ -7,7 +7,8 @@ from flask.testing import FlaskClient
 
 from cds_service.core.values import Knowledge
 from cds_service.fhir.request import MOST_ORDERS
-from tests.helpers import JSON, answer_of, hook_call, refusal_of
+from cds_service.web.json_body import write_json
+from tests.helpers import JSON, answer_of, hook_call, orders_in, refusal_of
 from tests.hostile import guarded
 
 # Drugs of which each two, or each three, draw cards, alternatives and dose checks; found with 50 to 2,000 orders.
@@ -37,6 +38,20 @@ def test_a_crowd_of_orders_is_checked_in_time(client: FlaskClient, knowledge: Kn
     """The most orders that are let in took minutes, as the work grew with the third power of their number."""
     with guarded():
         assert answer_of(client, crowd(knowledge, drugs, MOST_ORDERS))["cards"]
+
+
+@pytest.mark.parametrize("number", ["1e999999999", "-1e99999999", "0e999999999", "1.5E-999999999", "1e401"])
+@pytest.mark.parametrize("member", ["numberOfRepeatsAllowed", "dosageInstruction"])
+def test_a_number_of_absurd_size_is_refused(
+    client: FlaskClient, knowledge: Knowledge, member: str, number: str
+) -> None:
+    """Made an integer by the validation of the order, 1e999999999 took for ever and all memory."""
+    body = hook_call(knowledge)
+    order = orders_in(body)[0]
+    order["dispenseRequest"] = {"numberOfRepeatsAllowed": "here" if member == "numberOfRepeatsAllowed" else 1}
+    order["dosageInstruction"][0]["timing"]["repeat"]["frequency"] = "here" if member == "dosageInstruction" else 1
+    with guarded():
+        assert refusal_of(client, write_json(body).replace(b'"here"', number.encode())).startswith("the request body: ")
 
 
 @pytest.mark.parametrize("value", ["Patient/", "Patient/  "])

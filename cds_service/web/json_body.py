@@ -11,7 +11,18 @@ from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from cds_service.errors import BadRequest
 
-_DECODER = msgspec.json.Decoder(float_hook=Decimal)
+_LARGEST_EXPONENT = 400  # what the numbers of other programs reach
+
+
+def _number(text: str) -> Decimal:
+    """A number with a fraction or an exponent. One absurdly large takes a library that makes it an integer for ever."""
+    number = Decimal(text)
+    if abs(number.adjusted()) > _LARGEST_EXPONENT:
+        raise OverflowError
+    return number
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
 _ENCODER = msgspec.json.Encoder(decimal_format="number")
 _DEEPEST = 64
 _NOT_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
