@@ -196,7 +196,7 @@ def test_the_published_key_is_named_at_start_where_access_is_not_open(
     """With CDS_AUTH=required and no key the log says what that means; with a key it does not."""
     clients = tmp_path / "clients.yaml"
     clients.write_text(
-        "clients: [{id: a, iss: 'https://a.example.org', jku: 'https://a.example.org/keys', fhir_servers: []}]"
+        "clients: [{id: a, iss: 'https://a.example.org', jku: 'https://a.example.org/keys'}]"
     )
     required = {"CDS_CLIENTS": str(clients), "CDS_PUBLIC_URL": "https://cds.example.org", "CDS_AUTH": "required"}
     for more, is_told in (({}, True), ({"CDS_CARD_KEY": "a-secret-of-the-site"}, False)):
