@@ -44,7 +44,13 @@ def ehr() -> Iterator[Ehr]:
 @contextmanager
 def client_of(*servers: str, **more: str) -> Iterator[FlaskClient]:
     """A service that may call these servers, for a second."""
-    settings = {"CDS_AUTH": "off", "CDS_FHIR_SERVERS": " ".join(servers), "CDS_CHART_SECONDS": "1"} | more
+    settings = {
+        "CDS_AUTH": "off",
+        "CDS_FHIR_SERVERS": " ".join(servers),
+        "CDS_CHART_SECONDS": "1",
+        "CDS_MAX_IN_FLIGHT": "64",
+    }
+    settings |= more
     app = create_app(read_settings(settings), lambda: TODAY)
     yield app.test_client()
     close_app(app)

@@ -144,7 +144,7 @@ def send_raw(port: int, text: str) -> bytes:
 def feedback_on(answer: bytes) -> bytes:
     """Feedback with a comment for each card of an answer."""
     cards = [card["uuid"] for card in json.loads(answer)["cards"]]
-    reason = {"reason": {"code": CANARY, "system": f"https://{CANARY}.example"}, "userComment": COMMENT}
+    reason = {"reason": {"code": f"{CANARY} is unwell", "display": CANARY}, "userComment": COMMENT}
     when = "2026-11-22T10:00:00Z"
     told = [
         {"card": c, "outcome": "overridden", "overrideReason": reason, "outcomeTimestamp": when}

@@ -195,7 +195,9 @@ def test_the_published_key_is_named_at_start_where_access_is_not_open(
 ) -> None:
     """With CDS_AUTH=required and no key the log says what that means; with a key it does not."""
     clients = tmp_path / "clients.yaml"
-    clients.write_text("{}")
+    clients.write_text(
+        "clients: [{id: a, iss: 'https://a.example.org', jku: 'https://a.example.org/keys'}]"
+    )
     required = {"CDS_CLIENTS": str(clients), "CDS_PUBLIC_URL": "https://cds.example.org", "CDS_AUTH": "required"}
     for more, is_told in (({}, True), ({"CDS_CARD_KEY": "a-secret-of-the-site"}, False)):
         caplog.clear()
@@ -265,7 +267,7 @@ def test_counts_that_cannot_be_written_at_the_end_are_named(caplog: pytest.LogCa
 # --- Used tokens ---------------------------------------------------------------------------------------
 
 
-def test_ch_162_a_token_counts_once_for_all_machines(database: str) -> None:
+def test_ch162_a_token_counts_once_for_all_machines(database: str) -> None:
     """Two processes with one database; another client's token of the same name is another token."""
     here, there = (build_replay_guard(Store(database), Memory()) for _ in range(2))
     soon = time.time() + 300
@@ -279,7 +281,7 @@ def test_ch_162_a_token_counts_once_for_all_machines(database: str) -> None:
     assert all(len(digest) == 64 for digest in kept)
 
 
-def test_ch_162_expired_tokens_are_forgotten(database: str) -> None:
+def test_ch162_expired_tokens_are_forgotten(database: str) -> None:
     """Only those, and some time after their end, for clocks that differ."""
     guard = build_replay_guard(store := Store(database), Memory())
     now = time.time()
@@ -291,7 +293,7 @@ def test_ch_162_expired_tokens_are_forgotten(database: str) -> None:
     store.close()
 
 
-def test_ch_162_without_the_database_each_process_knows_its_own(postgres: Postgres) -> None:
+def test_ch162_without_the_database_each_process_knows_its_own(postgres: Postgres) -> None:
     """No token is refused for it, a repeat is, health says so; and what was used meanwhile is known afterwards."""
     url = postgres.new_database()
     Store(url).upgrade()

@@ -116,7 +116,7 @@ def test_a_worker_killed_under_load_loses_nothing_that_was_acknowledged(
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgresql"])
-def test_ch_167_ch_174_nothing_of_a_request_is_kept(tmp_path: Path, knowledge: Knowledge, kind: str) -> None:
+def test_ch167_ch_174_nothing_of_a_request_is_kept(tmp_path: Path, knowledge: Knowledge, kind: str) -> None:
     """A patient's name, a comment, a token and the database's password are in no log, error or byte of a database."""
     with running_postgres() as database:
         url = database.new_database() if kind == "postgresql" else ""

@@ -30,7 +30,7 @@ _DEEPEST = 3
 
 
 def read_parts(prefetch: JSON, most: int) -> tuple[dict[str, list[JSON]], dict[str, str]]:
-    """(resources by key, state of each key). Of a Bundle with more than `most` resources the first are read."""
+    """(resources by prefetch key, state of each key). Of a Bundle of more than `most` resources the first are read."""
     resources: dict[str, list[JSON]] = {}
     parts: dict[str, str] = {}
     for key, expected in _EXPECTED.items():
