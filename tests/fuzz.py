@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import random
+import signal
 import subprocess
 import sys
 import time
@@ -20,23 +21,33 @@ TESTS = sorted(str(path) for path in (ROOT / "tests").glob("test_fuzz_*.py"))
 
 
 def run_round(seed: int, left: float) -> bool:
-    """One round; whether it found nothing. It is ended, without a failure, when the time is over."""
+    """One round; whether it found nothing. It is broken off, which is no failure, when the time is over."""
     print(f"round with --seed {seed}", flush=True)
     command = [sys.executable, "-m", "pytest", "-q", "--tb=short", f"--hypothesis-seed={seed}", *TESTS]
     settings = {"FUZZ_EXAMPLES": "1000"} | os.environ | {"FUZZ_SEED": str(seed), "PYTHONPATH": str(ROOT)}
     with subprocess.Popen(command, cwd=ROOT, env=settings, stdout=subprocess.PIPE, start_new_session=True) as process:
-        try:
-            told, _ = process.communicate(timeout=left)
-        except subprocess.TimeoutExpired:
-            process.terminate()
-            told, _ = process.communicate()
-            return b"FAILED" not in told
-    print(told.decode(errors="replace").rstrip().rpartition("\n")[2], flush=True)
-    if process.returncode:
+        told = _told_by(process, left)
+    print(told.rstrip().rpartition("\n")[2], flush=True)
+    sound = "\nFAILED " not in told and "\nERROR " not in told
+    if not sound:
         KEPT.mkdir(exist_ok=True)
-        (KEPT / f"{seed}.txt").write_bytes(told)
+        (KEPT / f"{seed}.txt").write_text(told, encoding="utf-8")
         print(f"kept in {KEPT.name}/{seed}.txt", flush=True)
-    return not process.returncode
+    return sound
+
+
+def _told_by(process: subprocess.Popen[bytes], left: float) -> str:
+    """What pytest prints; interrupted, it still tells what has failed so far."""
+    try:
+        told, _ = process.communicate(timeout=left)
+    except subprocess.TimeoutExpired:
+        process.send_signal(signal.SIGINT)
+        try:
+            told, _ = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            told, _ = process.communicate()
+    return told.decode(errors="replace")
 
 
 def main() -> int:

@@ -31,7 +31,7 @@ CANARY = "Zzcanary"
 # FUZZ_SEED: draw anew, from this seed; FUZZ_EXAMPLES: how many per test. Without them a run is the same everywhere.
 SEED = os.environ.get("FUZZ_SEED", "")
 LONG = bool(SEED)
-SHORT = int(os.environ.get("FUZZ_EXAMPLES", "60"))
+SHORT = int(os.environ.get("FUZZ_EXAMPLES", "40"))
 FUZZED = settings(
     max_examples=SHORT,
     derandomize=not SEED,
@@ -41,7 +41,7 @@ FUZZED = settings(
     print_blob=True,
 )
 # Seconds. The slowest body of the size that is allowed takes a tenth of this on a slow machine: this is a hang.
-HANG = 30
+HANG = 60
 
 
 def open_settings(folder: Path, **more: str) -> dict[str, str]:
