@@ -195,9 +195,7 @@ def test_the_published_key_is_named_at_start_where_access_is_not_open(
 ) -> None:
     """With CDS_AUTH=required and no key the log says what that means; with a key it does not."""
     clients = tmp_path / "clients.yaml"
-    clients.write_text(
-        "clients: [{id: a, iss: 'https://a.example.org', jku: 'https://a.example.org/keys'}]"
-    )
+    clients.write_text("clients: [{id: a, iss: 'https://a.example.org', jku: 'https://a.example.org/keys'}]")
     required = {"CDS_CLIENTS": str(clients), "CDS_PUBLIC_URL": "https://cds.example.org", "CDS_AUTH": "required"}
     for more, is_told in (({}, True), ({"CDS_CARD_KEY": "a-secret-of-the-site"}, False)):
         caplog.clear()
@@ -269,14 +267,17 @@ def test_counts_that_cannot_be_written_at_the_end_are_named(caplog: pytest.LogCa
 
 def test_ch162_a_token_counts_once_for_all_machines(database: str) -> None:
     """Two processes with one database; another client's token of the same name is another token."""
-    here, there = (build_replay_guard(Store(database), Memory()) for _ in range(2))
+    stores = Store(database), Store(database)
+    here, there = (build_replay_guard(store, Memory()) for store in stores)
     soon = time.time() + 300
     assert here.is_new("client-1", "jti", soon)
     assert not there.is_new("client-1", "jti", soon)
     assert not here.is_new("client-1", "jti", soon)
     assert there.is_new("client-2", "jti", soon)
-    with Store(database).reading() as connection:
+    with stores[0].reading() as connection:
         kept = connection.execute(select(used_jti.c.jti)).scalars().all()
+    for store in stores:
+        store.close()
     assert len(kept) == 2
     assert all(len(digest) == 64 for digest in kept)
 
