@@ -36,7 +36,7 @@ def commands() -> list[str]:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+def port() -> Iterator[int]:
     """The service, started as the README's `make serve` starts it, on a free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -48,7 +48,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,
-        env=os.environ | {"CDS_AUTH": "off", "CDS_DATA": str(tmp_path_factory.mktemp("data"))},
+        env=os.environ | {"CDS_AUTH": "off"},
     ) as process:
         try:
             wait_for(number)
