@@ -15,12 +15,10 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import close_app, create_app
 from cds_service.core.values import Knowledge
-from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.commands import COMMAND, ROOT
-from tests.helpers import SIGN, TODAY, hook_call, outcome_text
+from tests.helpers import SIGN, hook_call, outcome_text
 from tests.hostile import CANARY, HANG, LONG, check_sound, guarded, open_settings, send
 
 TYPES = (
@@ -65,41 +63,33 @@ ADDRESSES = (
 
 
 @pytest.fixture(scope="module")
-def caller(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
-    """A client of a service without a limit on how often it is called."""
-    app = create_app(read_settings(open_settings(tmp_path_factory.mktemp("data"))), lambda: TODAY)
-    yield app.test_client()
-    close_app(app)
-
-
-@pytest.fixture(scope="module")
 def good(knowledge: Knowledge) -> bytes:
     """A good call."""
     return write_json(hook_call(knowledge))
 
 
 @pytest.mark.parametrize("content_type", TYPES, ids=lambda text: str(text)[:40])
-def test_any_content_type_is_answered_or_refused(caller: FlaskClient, good: bytes, content_type: str | None) -> None:
+def test_any_content_type_is_answered_or_refused(client: FlaskClient, good: bytes, content_type: str | None) -> None:
     """JSON is what the body is, whatever it is called; a form is not taken apart."""
-    send(caller, good, SIGN, content_type=content_type)
+    send(client, good, SIGN, content_type=content_type)
 
 
 @pytest.mark.parametrize("recode", RECODED.values(), ids=RECODED)
 @pytest.mark.parametrize("encoding", ["", "gzip", CANARY])
-def test_other_encodings_are_refused(caller: FlaskClient, good: bytes, recode: Any, encoding: str) -> None:
+def test_other_encodings_are_refused(client: FlaskClient, good: bytes, recode: Any, encoding: str) -> None:
     """UTF-8 without a mark, not compressed: nothing is unpacked, however it is labelled."""
     headers = {"Content-Encoding": encoding} if encoding else {}
-    assert send(caller, recode(good), SIGN, headers=headers).status_code in (400, 413)
+    assert send(client, recode(good), SIGN, headers=headers).status_code in (400, 413)
 
 
 @pytest.mark.parametrize("address", ADDRESSES, ids=lambda text: text[:40])
 @pytest.mark.parametrize("method", ["GET", "POST", "PUT", "PATCH", "DELETE", "TRACE", CANARY, "post"])
 def test_addresses_and_methods_beside_ours_are_refused(
-    caller: FlaskClient, good: bytes, address: str, method: str
+    client: FlaskClient, good: bytes, address: str, method: str
 ) -> None:
     """No other address or method leads anywhere, and the refusal repeats neither."""
     with guarded():
-        response = caller.open(address, method=method, data=good)
+        response = client.open(address, method=method, data=good)
     if method == "GET" and response.status_code == 200:
         return
     check_sound(response)
@@ -122,10 +112,10 @@ HEADERS = (
 
 @pytest.mark.parametrize("headers", HEADERS, ids=range(len(HEADERS)))
 @pytest.mark.parametrize("path", [SIGN, f"{SIGN}/feedback"])
-def test_any_headers_are_borne(caller: FlaskClient, good: bytes, path: str, headers: list[tuple[str, str]]) -> None:
+def test_any_headers_are_borne(client: FlaskClient, good: bytes, path: str, headers: list[tuple[str, str]]) -> None:
     """Long, many, repeated and broken ones. A request id that is one is given back; that is what it is for."""
     with guarded():
-        response = caller.post(path, data=good, headers=[h for h in headers if h[1].isascii() or h[0] != "Host"])
+        response = client.post(path, data=good, headers=[h for h in headers if h[1].isascii() or h[0] != "Host"])
     response.headers.pop("X-Request-ID", None)
     check_sound(response)
 
@@ -152,7 +142,7 @@ KINDS = ("nothing", "empty", "patient", "order", "same", "result", "bundle")
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("place", ["drafts", "medicationRequests", "observations", "selections", "dosage"])
-def test_a_hundred_thousand_entries_are_borne(caller: FlaskClient, knowledge: Knowledge, kind: str, place: str) -> None:
+def test_a_hundred_thousand_entries_are_borne(client: FlaskClient, knowledge: Knowledge, kind: str, place: str) -> None:
     """As many as the body's limit lets in, everywhere a list is read: refused, or answered without hanging."""
     body = hook_call(knowledge, hook="order-select")
     room = 1024 * 1024 - len(write_json(body)) - 1000
@@ -167,12 +157,12 @@ def test_a_hundred_thousand_entries_are_borne(caller: FlaskClient, knowledge: Kn
         body["context"]["draftOrders"]["entry"][0]["resource"]["dosageInstruction"] *= count // 10
     else:
         body["prefetch"][place]["entry"] = many
-    send(caller, write_json(body), SIGN.replace("sign", "select"))
+    send(client, write_json(body), SIGN.replace("sign", "select"))
 
 
-def test_a_body_beyond_the_limit_is_refused(caller: FlaskClient) -> None:
+def test_a_body_beyond_the_limit_is_refused(client: FlaskClient) -> None:
     """One byte more than is allowed is a 413, whatever is in it."""
-    assert send(caller, b" " * (1024 * 1024 + 1), SIGN).status_code == 413
+    assert send(client, b" " * (1024 * 1024 + 1), SIGN).status_code == 413
 
 
 # --- A real server ---------------------------------------------------------------------------------------

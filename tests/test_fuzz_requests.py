@@ -14,13 +14,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.app import close_app, create_app
 from cds_service.core.evaluate import evaluate
 from cds_service.core.values import Knowledge
 from cds_service.errors import BadRequest
 from cds_service.fhir.fetching import Fetched, server_of
 from cds_service.fhir.request import read_hook_request
-from cds_service.settings import read_settings
 from cds_service.web.json_body import read_json
 from tests import strategies as ours
 from tests.helpers import SELECT, SIGN, TODAY, hook_call
@@ -37,7 +35,6 @@ from tests.hostile import (
     changed,
     form_of,
     maximal_request,
-    open_settings,
     places,
     send,
     slices,
@@ -54,20 +51,6 @@ NOWHERE = {
     ("doseAndRate", "quantityQuantity"),
     ("doseAndRate", "quantityRange"),
 }
-
-
-@pytest.fixture(scope="module")
-def service(tmp_path_factory: pytest.TempPathFactory) -> Any:
-    """A service without a limit on how often it is called."""
-    app = create_app(read_settings(open_settings(tmp_path_factory.mktemp("data"))), lambda: TODAY)
-    yield app
-    close_app(app)
-
-
-@pytest.fixture
-def caller(service: Flask) -> FlaskClient:
-    """A client of it."""
-    return service.test_client()
 
 
 @pytest.mark.parametrize("hook", URLS)
@@ -120,19 +103,19 @@ def _server(root: Any, patient_id: str, prefetch: Any, *_: Any) -> Fetched:
 
 @FUZZED
 @given(data=st.data())
-def test_changes_that_meet_are_borne(caller_of_all: FlaskClient, samples: list[Any], data: st.DataObject) -> None:
+def test_changes_that_meet_are_borne(caller: FlaskClient, samples: list[Any], data: st.DataObject) -> None:
     """Up to five changes of a request that a client sent, or of the maximal one."""
     body = data.draw(st.sampled_from(samples))
     for _ in range(data.draw(st.integers(1, 5))):
         where = list(places(body))
         body = changed(body, data.draw(st.sampled_from(where)), data.draw(st.sampled_from(CHANGES)))
-    send(caller_of_all, bytes_of(body), data.draw(st.sampled_from((SIGN, SELECT))))
+    send(caller, bytes_of(body), data.draw(st.sampled_from((SIGN, SELECT))))
 
 
 @pytest.fixture(scope="module")
-def caller_of_all(service: Flask) -> FlaskClient:
+def caller(app: Flask) -> FlaskClient:
     """One client for all examples of a property."""
-    return service.test_client()
+    return app.test_client()
 
 
 @pytest.fixture(scope="module")
@@ -186,23 +169,23 @@ ANY_JSON = st.recursive(
 @FUZZED
 @given(data=st.data(), session=ours.sessions())
 def test_anything_in_any_place_is_borne(
-    caller_of_all: FlaskClient, knowledge: Knowledge, data: st.DataObject, session: Any
+    caller: FlaskClient, knowledge: Knowledge, data: st.DataObject, session: Any
 ) -> None:
     """A real session with any JSON in one of its places, FHIR's names and words among it."""
     body = hook_call(knowledge, session["ordering"], session["taking"], session["facts"])
     where = data.draw(st.sampled_from(list(places(body))))
     value = data.draw(ANY_JSON)
     body = changed(body, where, lambda holder, name: holder.__setitem__(name, value))
-    send(caller_of_all, bytes_of(body), SIGN)
+    send(caller, bytes_of(body), SIGN)
 
 
 @FUZZED
 @given(noise=st.binary(max_size=40), seed=st.integers(0, 10**9))
-def test_damaged_bytes_are_borne(caller_of_all: FlaskClient, knowledge: Knowledge, noise: bytes, seed: int) -> None:
+def test_damaged_bytes_are_borne(caller: FlaskClient, knowledge: Knowledge, noise: bytes, seed: int) -> None:
     """Bytes of a good request are lost, doubled, turned or replaced."""
     chance = random.Random(seed)
     data = bytearray(bytes_of(maximal_request(knowledge)))
     for _ in range(chance.randrange(1, 6)):
         at, length = chance.randrange(len(data)), chance.randrange(1, 30)
         data[at : at + length] = chance.choice((b"", noise, data[at : at + length] * 2, data[at : at + length][::-1]))
-    send(caller_of_all, bytes(data), SELECT)
+    send(caller, bytes(data), SELECT)
