@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import negative_data_rejection
 from cds_service.app import close_app, create_app
 from cds_service.settings import read_settings
 from tests.helpers import TODAY, strict_json
-from tests.hostile import FUZZED, guarded, open_settings
+from tests.hostile import FUZZED, LONG, guarded, open_settings
 from tests.response_schema import check_response
 
 MODES = [GenerationMode.POSITIVE, GenerationMode.NEGATIVE]
@@ -58,8 +58,10 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
 
 
 def test_the_edges_of_the_document_hold(api: Api) -> None:
-    """Each limit, type, member and method that the document names, on both sides."""
-    for operation in api.operations.values():
+    """Each limit, type, member and method that the document names, on both sides; of two services alike, one."""
+    for label, operation in api.operations.items():
+        if "order-sign" in label and not LONG:
+            continue
         generation = api.schema.config.generation_for(operation=operation, phase="coverage")
         cases = api.schema.iter_coverage_cases(operation, generation_modes=MODES, generation_config=generation)
         for case in cases:
