@@ -1,8 +1,10 @@
-"""Real services on this machine: `cds-service serve` in a process of its own, and calls to it."""
+"""A real `cds-service serve` on a free port of this machine, with a data folder of its own."""
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -10,72 +12,131 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
-from cds_service.web.json_body import write_json
 from tests.commands import ROOT
+from tests.helpers import SIGN
+
+JSON = dict[str, Any]
+Found = TypeVar("Found")
+GUARD = 60.0  # seconds after which a test that waits has failed
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """Status, headers (names in lower case) and body of an answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    def json(self) -> Any:
+        """The body as JSON."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True, slots=True)
 class Server:
-    """A running service: where it is, its process, and the file with everything it prints."""
+    """A running service: its address, its process and the file of its log."""
 
-    base: str
-    pid: int
+    port: int
+    process: subprocess.Popen[bytes]
     log: Path
 
-    def workers(self) -> list[int]:
-        """Process ids of its workers."""
-        return [int(pid) for pid in Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split()]
+    @property
+    def base(self) -> str:
+        """The base URL."""
+        return f"http://127.0.0.1:{self.port}"
 
-    def post(self, path: str, body: Any, **headers: str) -> tuple[int, bytes]:
-        """(status, body) of a call; 0 where the connection broke."""
-        data = body if isinstance(body, bytes) else write_json(body)
-        call = urllib.request.Request(self.base + path, data, {"Content-Type": "application/json", **headers})
+    def get(self, path: str, **headers: str) -> Answered:
+        """GET a path."""
+        return ask(urllib.request.Request(f"{self.base}{path}", headers=headers))
+
+    def post(self, body: bytes, path: str = SIGN, **headers: str) -> Answered:
+        """POST a hook call."""
+        sent = {"Content-Type": "application/json", **headers}
+        return ask(urllib.request.Request(f"{self.base}{path}", body, sent))
+
+    def lines(self, event: str = "") -> list[JSON]:
+        """The lines of the log so far, each one JSON object; with `event` only those of it."""
+        found = [json.loads(line) for line in self.log.read_text(encoding="utf-8").splitlines()]
+        return [line for line in found if not event or line["event"] == event]
+
+    def metric(self, sample: str) -> float:
+        """One figure of /metrics, 0 where it is not there. `sample` is a name with its labels, as in the text."""
+        text = self.get("/metrics").body.decode()
+        found = re.search(rf"^{re.escape(sample)} (\S+)$", text, re.M)
+        return float(found.group(1)) if found else 0.0
+
+    def workers(self) -> list[int]:
+        """The process ids of the workers."""
+        path = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return [int(pid) for pid in path.read_text().split()]
+
+
+def ask(request: urllib.request.Request) -> Answered:
+    """Send a request; any status is an answer."""
+    try:
+        with urllib.request.urlopen(request, timeout=GUARD) as response:
+            return Answered(response.status, _lower(response.headers), response.read())
+    except urllib.error.HTTPError as error:
+        with error:
+            return Answered(error.code, _lower(error.headers), error.read())
+
+
+def _lower(headers: Any) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def until(look: Callable[[], Found], what: str) -> Found:
+    """Look again and again until there is something; a minute is a guard against hanging."""
+    end = time.monotonic() + GUARD
+    while time.monotonic() < end:
         try:
-            with urllib.request.urlopen(call, timeout=60) as response:
-                return response.status, response.read()
-        except urllib.error.HTTPError as error:
-            with error:
-                return error.code, error.read()
+            found = look()
         except OSError:
-            return 0, b""
+            found = None  # type: ignore[assignment]
+        if found:
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited in vain for {what}")
+
+
+def free_port() -> int:
+    """A port that nothing listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port
 
 
 @contextmanager
-def running(folder: Path, **settings: str) -> Iterator[Server]:
-    """A service with two workers that keeps its data in `folder`, stopped in good order at the end."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    folder.mkdir(exist_ok=True)
-    own = {"PYTHONPATH": str(ROOT), "CDS_AUTH": "off", "CDS_DATA": str(folder)}
-    environment = {k: v for k, v in os.environ.items() if not k.startswith("CDS_")} | own | settings
-    command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", str(port)]
-    log = folder / "output"
+def serving(
+    data: Path, *, workers: int = 2, wrapper: Sequence[str] = (), cwd: Path = ROOT, **settings: str
+) -> Iterator[Server]:
+    """A service whose data is below `data`; `wrapper` is a command that starts it in surroundings of its own."""
+    port, log = free_port(), data.with_suffix(".log")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("CDS_")}
+    environment = inherited | {"PYTHONPATH": str(ROOT), "CDS_AUTH": "off", "CDS_DATA": str(data)} | settings
+    command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", str(port), "--workers", str(workers)]
     with (
-        log.open("ab") as output,
-        subprocess.Popen(command, cwd=ROOT, env=environment, stdout=output, stderr=output) as process,
+        log.open("wb") as errors,
+        subprocess.Popen(
+            [*wrapper, *command], cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=errors
+        ) as process,
     ):
+        server = Server(port, process, log)
         try:
-            _wait_for(port, process, log)
-            yield Server(f"http://127.0.0.1:{port}", process.pid, log)
+            until(lambda: process.poll() is not None or server.get("/healthz").status == 200, "the service")
+            assert process.poll() is None, log.read_text(encoding="utf-8")
+            yield server
         finally:
             process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-
-
-def _wait_for(port: int, process: subprocess.Popen[bytes], log: Path) -> None:
-    """Until it answers discovery; a minute is a guard against hanging."""
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{port}/cds-services", timeout=60):
-                return
-        except OSError:
-            assert process.poll() is None, log.read_text()
-            time.sleep(0.1)
-    raise AssertionError(log.read_text())
+            try:
+                process.wait(timeout=GUARD)
+            finally:
+                process.kill()

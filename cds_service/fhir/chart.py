@@ -11,7 +11,7 @@ from typing import Any
 
 from cds_service.core.values import EMPTY, FAILED, JSON, MISSING, PARTIAL, PRESENT, Chart, PatientEntry
 from cds_service.fhir.medication import MEDICATION_TYPES, Place
-from cds_service.fhir.reading import as_list, as_number, as_object, as_text, reference_id, resource_key
+from cds_service.fhir.reading import as_list, as_number, as_object, as_text, reference_id, resource_key, resource_of
 from cds_service.fhir.record import read_observation, read_patient
 from cds_service.fhir.versions import CallVersion
 
@@ -45,9 +45,7 @@ def _part(value: Any, expected: str, most: int) -> tuple[list[JSON], str]:
     """The resources of one prefetch value and its state; the five states are different things."""
     if value is None:
         return [], EMPTY
-    found = as_object(value)
-    if "resourceType" not in found and isinstance(found.get("resource"), dict):
-        found = found["resource"]
+    found = resource_of(value)
     kind = found.get("resourceType")
     if kind in (expected, _AS_DSTU2.get(expected, expected)):
         return [found], PRESENT

@@ -18,7 +18,7 @@ from typing import Any
 
 from cds_service.core.values import JSON
 from cds_service.errors import BadRequest
-from cds_service.fhir.reading import as_list, as_object, as_text
+from cds_service.fhir.reading import as_list, as_object, as_text, resource_of
 from cds_service.outgoing import Budget, Outgoing, OutgoingError, origin_of
 from cds_service.settings import ChartLimits
 
@@ -263,17 +263,12 @@ def _failure() -> JSON:
 
 def _is_answer(value: Any) -> bool:
     """Whether the client has answered for this key: with data, with "nothing" (null) or with an error."""
-    if value is None:
-        return True
-    found = as_object(value)
-    return bool(found.get("resourceType") or as_object(found.get("resource")).get("resourceType"))
+    return value is None or bool(resource_of(value).get("resourceType"))
 
 
 def _pages_begun(value: Any) -> JSON | None:
     """The Bundle of a prefetch value that has further pages."""
-    bundle = as_object(value)
-    if "resourceType" not in bundle:
-        bundle = as_object(bundle.get("resource"))
+    bundle = resource_of(value)
     return bundle if bundle.get("resourceType") == "Bundle" and _next_link(bundle) else None
 
 

@@ -113,6 +113,13 @@ def codings_of(concept: Any) -> tuple[Coding, ...]:
     )
 
 
+def resource_of(value: Any) -> dict[str, Any]:
+    """The resource that a prefetch value is, or the one in the entry of a Bundle that some clients send instead."""
+    found = as_object(value)
+    inner = found.get("resource")
+    return inner if "resourceType" not in found and isinstance(inner, dict) else found
+
+
 def quantity_of(value: Any) -> Quantity | None:
     """A Quantity with its UCUM code, else its unit text; None without a number."""
     found = as_object(value)

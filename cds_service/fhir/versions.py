@@ -36,11 +36,13 @@ VERSIONS = {
 class CallVersion:
     """The version a call is in, and with it that of each resource.
 
-    `agreed` is False where the drafts are of different versions: no new order is written then.
+    `agreed` is False where the drafts are of different versions: no new order is written then. `fits_all`: no resource
+    of the call is of another version than `main`.
     """
 
     main: Version
-    agreed: bool = True
+    agreed: bool
+    fits_all: bool
 
     @property
     def may_create(self) -> bool:
@@ -49,6 +51,8 @@ class CallVersion:
 
     def of(self, resource: JSON) -> Version:
         """The version of one resource: that of the call wherever it fits."""
+        if self.fits_all:
+            return self.main
         possible = possible_versions(resource)
         return self.main if not possible or self.main.name in possible else VERSIONS[possible[0]]
 
@@ -67,7 +71,7 @@ def settle_version(drafts: Iterable[JSON], chart: Iterable[JSON], notes: list[st
         listed = ", ".join(version for version in PREFERRED if version in names)
         notes.append(f"resources of several versions of FHIR ({listed}); each was read as what it is")
     main = _likeliest(everywhere or by_drafts or PREFERRED, [*ordered, *on_file])
-    return CallVersion(VERSIONS[main], agreed=bool(by_drafts))
+    return CallVersion(VERSIONS[main], agreed=bool(by_drafts), fits_all=bool(everywhere))
 
 
 def _common(possible: list[tuple[str, ...]]) -> tuple[str, ...]:
