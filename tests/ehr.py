@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import urlsplit
+
+from tests.web_host import serving_http
 
 JSON = dict[str, Any]
 Handler = BaseHTTPRequestHandler
@@ -22,11 +23,15 @@ class Ehr:
     An answer is a resource, (status, body), or a function that writes to the handler itself.
     """
 
-    def __init__(self, port: int, scheme: str) -> None:
-        self.origin = f"{scheme}://127.0.0.1:{port}"
-        self.base = f"{self.origin}/fhir"
+    def __init__(self) -> None:
+        self.origin = ""
         self.answers: dict[str, Answer] = {}
         self.seen: list[tuple[str, dict[str, str]]] = []
+
+    @property
+    def base(self) -> str:
+        """The base URL of its FHIR endpoints."""
+        return f"{self.origin}/fhir"
 
     def reset(self) -> None:
         """Forget answers and requests."""
@@ -69,33 +74,7 @@ def bundle(*resources: JSON, next_page: str = "") -> JSON:
 @contextmanager
 def serving_ehr(tls: ssl.SSLContext | None = None) -> Iterator[Ehr]:
     """An Ehr on a free port, over https where there is a TLS context."""
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            try:
-                ehr.answer(self)
-            except OSError:
-                self.close_connection = True
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-        def handle_error(self, request: Any, client_address: Any) -> None:
-            """The client went away; that is what some tests are about."""
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        if tls:
-            server.socket = tls.wrap_socket(server.socket, server_side=True)
-        ehr = Ehr(server.server_address[1], "https" if tls else "http")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield ehr
-        finally:
-            server.shutdown()
+    ehr = Ehr()
+    with serving_http(ehr.answer, tls) as port:
+        ehr.origin = f"{'https' if tls else 'http'}://127.0.0.1:{port}"
+        yield ehr

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import cache
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from tests.web_host import serving_http
 
 JSON = dict[str, Any]
 Handler = BaseHTTPRequestHandler
@@ -121,8 +122,8 @@ def claims(iss: str, aud: Any = SIGN_AUD, **more: Any) -> JSON:
 class KeyHost:
     """`answers` by path: a key set, (status, body), or a function that writes to the handler; `seen` what was asked."""
 
-    def __init__(self, port: int) -> None:
-        self.base = f"http://127.0.0.1:{port}"
+    def __init__(self) -> None:
+        self.base = ""
         self.answers: dict[str, Answer] = {}
         self.seen: list[str] = []
 
@@ -152,26 +153,7 @@ class KeyHost:
 @contextmanager
 def serving_keys() -> Iterator[KeyHost]:
     """A KeyHost on a free port."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            try:
-                host.answer(self)
-            except OSError:
-                self.close_connection = True
-
-        def log_message(self, format: str, *args: Any) -> None:
-            """Say nothing."""
-
-    class Server(ThreadingHTTPServer):
-        daemon_threads = True
-        block_on_close = False
-
-    with Server(("127.0.0.1", 0), Handler) as server:
-        host = KeyHost(server.server_address[1])
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        thread.start()
-        try:
-            yield host
-        finally:
-            server.shutdown()
+    host = KeyHost()
+    with serving_http(host.answer) as port:
+        host.base = f"http://127.0.0.1:{port}"
+        yield host

@@ -41,11 +41,12 @@ class Answered:
 
 @dataclass(frozen=True, slots=True)
 class Server:
-    """A running service: its address, its process and the file of its log."""
+    """A running service: its address, its process, the file of its log and that of what it prints."""
 
     port: int
     process: subprocess.Popen[bytes]
     log: Path
+    printed: Path
 
     @property
     def base(self) -> str:
@@ -119,17 +120,16 @@ def serving(
     data: Path, *, workers: int = 2, wrapper: Sequence[str] = (), cwd: Path = ROOT, **settings: str
 ) -> Iterator[Server]:
     """A service whose data is below `data`; `wrapper` is a command that starts it in surroundings of its own."""
-    port, log = free_port(), data.with_suffix(".log")
+    port, log, printed = free_port(), data.with_suffix(".log"), data.with_suffix(".out")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("CDS_")}
     environment = inherited | {"PYTHONPATH": str(ROOT), "CDS_AUTH": "off", "CDS_DATA": str(data)} | settings
     command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", str(port), "--workers", str(workers)]
     with (
         log.open("wb") as errors,
-        subprocess.Popen(
-            [*wrapper, *command], cwd=cwd, env=environment, stdout=subprocess.DEVNULL, stderr=errors
-        ) as process,
+        printed.open("wb") as output,
+        subprocess.Popen([*wrapper, *command], cwd=cwd, env=environment, stdout=output, stderr=errors) as process,
     ):
-        server = Server(port, process, log)
+        server = Server(port, process, log, printed)
         try:
             until(lambda: process.poll() is not None or server.get("/healthz").status == 200, "the service")
             assert process.poll() is None, log.read_text(encoding="utf-8")

@@ -27,7 +27,7 @@ from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
 from tests.helpers import SIGN, TODAY, answer_of, hook_call, post
-from tests.test_canary import serving
+from tests.servers import serving
 
 JSON = dict[str, Any]
 NAME = "ehr.example.test"
@@ -370,8 +370,8 @@ def test_a_field_of_a_megabyte_is_read_quickly(client: FlaskClient, knowledge: K
 
 def test_headers_of_proxies_do_not_move_addresses(tmp_path: Path) -> None:
     """With SCRIPT_NAME anybody could ask for /metrics under an address that the proxy in front lets pass."""
-    with serving(tmp_path) as port:
-        moved = urllib.request.Request(f"http://127.0.0.1:{port}/cds-services/x/cds-services")
+    with serving(tmp_path / "data") as server:
+        moved = urllib.request.Request(f"{server.base}/cds-services/x/cds-services")
         for name, value in (("SCRIPT_NAME", "/cds-services/x"), ("PATH_INFO", "/cds-services")):
             moved.headers = {name: value}
             with pytest.raises(urllib.error.HTTPError) as refused:

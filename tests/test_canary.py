@@ -1,6 +1,6 @@
 """A patient's name, a token, a comment and a JWT are put into requests of every kind, and are looked for everywhere.
 
-What the service has besides hook calls (feedback, metrics, a database) is tried as far as it is there.
+The service is tried with all that it has: chart access, feedback, metrics and its database.
 """
 
 from __future__ import annotations
@@ -8,15 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
-import os
-import signal
 import socket
-import subprocess
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -24,11 +16,11 @@ import pytest
 
 from cds_service.app import close_app, create_app
 from cds_service.core.values import Knowledge
-from cds_service.settings import SETTINGS, read_settings
+from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
-from tests.commands import COMMAND, ROOT
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
 from tests.helpers import SIGN, TODAY
+from tests.servers import Server, serving
 from tests.test_privacy import CANARY, TOKEN, broken_bodies, canary_call
 
 COMMENT = "zzcomment-4711"
@@ -83,50 +75,10 @@ def test_no_logger_tells_what_was_read_from_a_fhir_server(
     assert_silent(caplog.text, "the log")
 
 
-@contextmanager
-def serving(folder: Path, *servers: str) -> Iterator[int]:
-    """A real server that writes what it says, and what it keeps, into `folder`; its port."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    settings = {"CDS_AUTH": "off", "CDS_FHIR_SERVERS": " ".join(servers), "CDS_DATA": str(folder / "data")}
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    known = {name: value for name, value in settings.items() if name in SETTINGS}
-    command = [*COMMAND[:1], *COMMAND[3:], "serve", "--port", str(port)]
-    (folder / "data").mkdir()
-    with (
-        (folder / "told").open("wb") as told,
-        subprocess.Popen(
-            command, cwd=ROOT, env=inherited | known | {"PYTHONPATH": str(ROOT)}, stdout=told, stderr=subprocess.STDOUT
-        ) as process,
-    ):
-        try:
-            wait_for(port)
-            yield port
-        finally:
-            process.send_signal(signal.SIGTERM)
-            process.wait(timeout=60)
-
-
-def wait_for(port: int) -> None:
-    """Until something listens, at most a minute."""
-    for _ in range(600):
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"nothing listens on port {port}")
-
-
-def send_to(port: int, path: str, data: bytes | None = None) -> tuple[int, bytes]:
+def send_to(server: Server, path: str, data: bytes | None = None) -> tuple[int, bytes]:
     """Status and body of one request."""
-    request = urllib.request.Request(f"http://127.0.0.1:{port}{path}", data, HEADERS)
-    try:
-        with urllib.request.urlopen(request, timeout=60) as response:
-            return response.status, response.read()
-    except urllib.error.HTTPError as error:
-        with error:
-            return error.code, error.read()
+    answered = server.get(path, **HEADERS) if data is None else server.post(data, path, **HEADERS)
+    return answered.status, answered.body
 
 
 def send_raw(port: int, text: str) -> bytes:
@@ -156,21 +108,21 @@ def feedback_on(answer: bytes) -> bytes:
 def test_a_real_server_tells_and_keeps_nothing(knowledge: Knowledge, tmp_path: Path) -> None:
     """Standard output and error, metrics, error bodies and every byte that it keeps, after all was sent."""
     answers: dict[str, bytes] = {}
-    with serving_ehr() as ehr, serving(tmp_path, ehr.base) as port:
+    with serving_ehr() as ehr, serving(tmp_path / "data", CDS_FHIR_SERVERS=ehr.base) as server:
         talkative(ehr, knowledge)
-        status, answer = send_to(port, f"{SIGN}?patient={CANARY}", write_json(canary_call(knowledge)))
+        status, answer = send_to(server, f"{SIGN}?patient={CANARY}", write_json(canary_call(knowledge)))
         assert status == 200
-        assert send_to(port, SIGN, write_json(fetching_call(knowledge, ehr)))[0] == 200
+        assert send_to(server, SIGN, write_json(fetching_call(knowledge, ehr)))[0] == 200
         for name, body in broken_bodies(knowledge).items():
-            status, answers[name] = send_to(port, SIGN, body)
+            status, answers[name] = send_to(server, SIGN, body)
             assert status == 400, name
         for path in (f"/{CANARY}", f"/cds-services/{CANARY}", f"/cds-services/{CANARY}/feedback"):
-            answers[path] = send_to(port, path, write_json(canary_call(knowledge)))[1]
+            answers[path] = send_to(server, path, write_json(canary_call(knowledge)))[1]
         for path in ("/metrics", "/readyz", "/healthz"):
-            answers[path] = send_to(port, path)[1]
-        status, answers["feedback"] = send_to(port, f"{SIGN}/feedback", feedback_on(answer))
-        assert status in (200, 404)
-        answers["cut off feedback"] = send_to(port, f"{SIGN}/feedback", feedback_on(answer)[:-5])[1]
+            answers[path] = send_to(server, path)[1]
+        status, answers["feedback"] = send_to(server, f"{SIGN}/feedback", feedback_on(answer))
+        assert status == 200
+        answers["cut off feedback"] = send_to(server, f"{SIGN}/feedback", feedback_on(answer)[:-5])[1]
         for text in (
             f"GET /{CANARY}?token={TOKEN} NOT-HTTP\r\n\r\n",
             f"{CANARY} {TOKEN}\r\n\r\n",
@@ -178,7 +130,7 @@ def test_a_real_server_tells_and_keeps_nothing(knowledge: Knowledge, tmp_path: P
             f"POST {SIGN} HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\n{{}}{CANARY} {TOKEN}\r\n\r\n",
             f"POST {SIGN} HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n{CANARY}\r\n{TOKEN}\r\n",
         ):
-            answers[text] = send_raw(port, text)
+            answers[text] = send_raw(server.port, text)
     for name, body in answers.items():
         assert_silent(body, f"the answer to {name}")
     for file in tmp_path.rglob("*"):

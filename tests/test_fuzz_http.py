@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
 import socket
-import subprocess
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,9 +13,9 @@ from flask.testing import FlaskClient
 
 from cds_service.core.values import Knowledge
 from cds_service.web.json_body import write_json
-from tests.commands import COMMAND, ROOT
 from tests.helpers import SIGN, hook_call, outcome_text
 from tests.hostile import CANARY, HANG, LONG, check_sound, guarded, open_settings, send
+from tests.servers import serving
 
 TYPES = (
     None,
@@ -171,28 +167,9 @@ def test_a_body_beyond_the_limit_is_refused(client: FlaskClient) -> None:
 @pytest.fixture(scope="module")
 def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a running service."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number = free.getsockname()[1]
-    kept = {name: value for name, value in os.environ.items() if not name.startswith("CDS_")}
-    settings = kept | {"PYTHONPATH": str(ROOT)} | open_settings(tmp_path_factory.mktemp("data"))
-    command = [*COMMAND[:1], *COMMAND[3:], "serve", "--port", str(number)]
-    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-    with subprocess.Popen(command, cwd=ROOT, env=settings, **quiet) as process:
-        try:
-            _wait_for(number)
-            yield number
-        finally:
-            process.send_signal(signal.SIGTERM)
-
-
-def _wait_for(port: int) -> None:
-    for _ in range(600):
-        with socket.socket() as attempt:
-            if attempt.connect_ex(("127.0.0.1", port)) == 0:
-                return
-        time.sleep(0.1)
-    raise AssertionError(f"nothing listens on port {port}")
+    data = tmp_path_factory.mktemp("fuzz") / "data"
+    with serving(data, **open_settings(data)) as server:
+        yield server.port
 
 
 def exchange(port: int, data: bytes) -> bytes:

@@ -136,6 +136,7 @@ def test_ch157_threads_share_one_request(host: KeyHost, outgoing: Outgoing) -> N
     def slowly(handler: Handler) -> None:
         time.sleep(0.3)
         handler.wfile.write(b"HTTP/1.0 200 OK\r\n\r\n" + body)
+        handler.close_connection = True
 
     host.answers["slow"] = slowly
     keys = KeySet(f"{host.base}/slow", outgoing, frozenset())

@@ -21,7 +21,7 @@ from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.ehr import Ehr, Handler, send, serving_ehr
 from tests.helpers import SIGN, TODAY, answer_of, hook_call, outcome_text, post, refusal_of
-from tests.live import GUARD, Answered, Server, serving, until
+from tests.servers import GUARD, Answered, Server, serving, until
 
 JSON = dict[str, Any]
 MEGABYTE = 1024 * 1024
@@ -238,6 +238,12 @@ def call_that_asks(knowledge: Knowledge, ehr: Ehr) -> bytes:
     return write_json(body)
 
 
+def two_places(ehr: Ehr, few_cards: str) -> dict[str, str]:
+    """Settings of a service that answers two calls at a time, and reads charts from `ehr`."""
+    called = {"CDS_CHART_SECONDS": "3", "CDS_FHIR_SERVERS": ehr.base}
+    return {"CDS_MAX_IN_FLIGHT": "2", "CDS_CARDS": few_cards} | called
+
+
 def test_what_is_too_much_at_a_time_is_refused_at_once(
     tmp_path: Path, knowledge: Knowledge, ehr: Ehr, few_cards: str
 ) -> None:
@@ -246,14 +252,8 @@ def test_what_is_too_much_at_a_time_is_refused_at_once(
     The two are not lost, and afterwards there is room again.
     """
     held = ehr.answers["Condition"] = Held()
-    settings = {
-        "CDS_MAX_IN_FLIGHT": "2",
-        "CDS_CHART_SECONDS": "3",
-        "CDS_FHIR_SERVERS": ehr.base,
-        "CDS_CARDS": few_cards,
-    }
     data = call_that_asks(knowledge, ehr)
-    with serving(tmp_path / "data", workers=1, **settings) as server, ThreadPoolExecutor(2) as pool:
+    with serving(tmp_path / "data", workers=1, **two_places(ehr, few_cards)) as server, ThreadPoolExecutor(2) as pool:
         waiting = [pool.submit(server.post, data) for _ in range(2)]
         for _ in waiting:
             assert held.asked.acquire(timeout=GUARD)
@@ -275,14 +275,8 @@ def test_a_crowd_is_answered_or_refused_but_never_kept_waiting(
 ) -> None:
     """Forty callers at once on two places: the refusals come while the two still hang, and nobody goes without."""
     held = ehr.answers["Condition"] = Held()
-    settings = {
-        "CDS_MAX_IN_FLIGHT": "2",
-        "CDS_CHART_SECONDS": "3",
-        "CDS_FHIR_SERVERS": ehr.base,
-        "CDS_CARDS": few_cards,
-    }
     data = call_that_asks(knowledge, ehr)
-    with serving(tmp_path / "data", workers=1, **settings) as server, ThreadPoolExecutor(40) as pool:
+    with serving(tmp_path / "data", workers=1, **two_places(ehr, few_cards)) as server, ThreadPoolExecutor(40) as pool:
         calls = [pool.submit(server.post, data) for _ in range(40)]
         first = _first(calls, 30)
         assert {call.result().status for call in first} <= {200, 503}

@@ -50,8 +50,8 @@ from tests.helpers import (
     post,
     rules_of,
 )
-from tests.live import GUARD, Server, free_port, serving, until
 from tests.own_cards import write_cards
+from tests.servers import GUARD, Server, free_port, serving, until
 
 JSON = dict[str, Any]
 OXYCODONE = {"drug": "oxycodone hydrochloride 5 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 3}

@@ -15,13 +15,24 @@ from typing import Any
 import pytest
 
 from cds_service.core.values import Knowledge
+from cds_service.web.json_body import write_json
 from tests.commands import run
 from tests.feedback import FEEDBACK, overridden, stored
 from tests.helpers import SIGN, cns_card, hook_call, strict_json
 from tests.postgres import PASSWORD, Postgres, running_postgres
-from tests.servers import Server, running
+from tests.servers import Server, serving
 
 CANARIES = ("Zanzibarova", "canary-comment", "canary-token", PASSWORD)
+
+
+def post(server: Server, path: str, body: Any, **headers: str) -> tuple[int, bytes]:
+    """(status, body) of a call; 0 where the connection broke."""
+    data = body if isinstance(body, bytes) else write_json(body)
+    try:
+        answered = server.post(data, path, **headers)
+    except OSError:
+        return 0, b""
+    return answered.status, answered.body
 
 
 @pytest.fixture
@@ -33,7 +44,7 @@ def own_postgres() -> Iterator[Postgres]:
 
 def tell(server: Server, name: str) -> bool:
     """Send feedback that can be found again by `name`; whether it was acknowledged."""
-    status, _ = server.post(FEEDBACK, {"feedback": [overridden(str(uuid.uuid4()), name)]})
+    status, _ = post(server, FEEDBACK, {"feedback": [overridden(str(uuid.uuid4()), name)]})
     assert status in (0, 200, 503)
     return status == 200
 
@@ -60,11 +71,11 @@ def test_a_card_shown_by_one_machine_and_answered_to_the_other(
     """Two services with one PostgreSQL and one key: the outcome counts for the rule, and so do both that were shown."""
     settings = {"CDS_DATABASE_URL": postgres.new_database(), "CDS_CARD_KEY": "one-key-for-both-machines"}
     assert run("db", "upgrade", **settings).returncode == 0
-    with running(tmp_path / "one", **settings) as one, running(tmp_path / "two", **settings) as two:
-        answers = [server.post(SIGN, hook_call(knowledge)) for server in (one, two)]
+    with serving(tmp_path / "one", **settings) as one, serving(tmp_path / "two", **settings) as two:
+        answers = [post(server, SIGN, hook_call(knowledge)) for server in (one, two)]
         assert answers[0] == answers[1]
         card = cns_card(strict_json(answers[0][1]))
-        assert two.post(FEEDBACK, {"feedback": [overridden(card["uuid"], "will-monitor")]})[0] == 200
+        assert post(two, FEEDBACK, {"feedback": [overridden(card["uuid"], "will-monitor")]})[0] == 200
     report = json.loads(run("feedback", "report", "--json", **settings).stdout)
     lead = card["extension"]["local.cds-service"]["rules"][0]
     (line,) = [line for line in report["cards"] if line["card"] == lead["id"]]
@@ -79,16 +90,16 @@ def test_a_database_killed_under_load_loses_nothing_that_was_acknowledged(
     url = own_postgres.new_database()
     assert run("db", "upgrade", CDS_DATABASE_URL=url).returncode == 0
     body = hook_call(knowledge)
-    with running(tmp_path / "data", CDS_DATABASE_URL=url) as server:
-        usual = server.post(SIGN, body)
+    with serving(tmp_path / "data", CDS_DATABASE_URL=url) as server:
+        usual = post(server, SIGN, body)
         assert usual[0] == 200
         acknowledged, refused = acknowledged_under_load(server, 120, own_postgres.kill)
         assert refused
-        assert [server.post(SIGN, body) for _ in range(6)] == [usual] * 6
+        assert [post(server, SIGN, body) for _ in range(6)] == [usual] * 6
         own_postgres.start()
         again = [name for name in refused if eventually(lambda name=name: tell(server, name))]
         assert set(again) == refused
-        assert server.post(SIGN, body) == usual
+        assert post(server, SIGN, body) == usual
     assert acknowledged | refused <= names_in(url)
     log = server.log.read_text()
     assert "store down" in log
@@ -105,7 +116,7 @@ def test_a_worker_killed_under_load_loses_nothing_that_was_acknowledged(
     if kind == "postgresql":
         url = request.getfixturevalue("postgres").new_database()
         assert run("db", "upgrade", CDS_DATABASE_URL=url).returncode == 0
-    with running(folder, CDS_DATABASE_URL=url) as server:
+    with serving(folder, CDS_DATABASE_URL=url) as server:
         assert eventually(lambda: len(server.workers()) == 2)
         victim = server.workers()[0]
         acknowledged, failed = acknowledged_under_load(server, 150, lambda: os.kill(victim, signal.SIGKILL))
@@ -122,15 +133,15 @@ def test_ch167_ch_174_nothing_of_a_request_is_kept(tmp_path: Path, knowledge: Kn
         url = database.new_database() if kind == "postgresql" else ""
         if url:
             assert run("db", "upgrade", CDS_DATABASE_URL=url).returncode == 0
-        with running(tmp_path / "data", CDS_DATABASE_URL=url) as server:
+        with serving(tmp_path / "data", CDS_DATABASE_URL=url) as server:
             bodies = [
-                server.post(path, body, Authorization="Bearer canary-token")
+                post(server, path, body, Authorization="Bearer canary-token")
                 for path, body in _hostile(server, knowledge)
             ]
             statuses = sorted(status for status, _ in bodies)
             database.kill()
             if url:
-                refusal = server.post(FEEDBACK, {"feedback": [_item("x")]}, Authorization="Bearer canary-token")
+                refusal = post(server, FEEDBACK, {"feedback": [_item("x")]}, Authorization="Bearer canary-token")
                 bodies.append(refusal)
                 assert refusal[0] == 503
             database.start()
@@ -156,7 +167,7 @@ def _hostile(server: Server, knowledge: Knowledge) -> Iterator[tuple[str, Any]]:
     body = hook_call(knowledge)
     body["prefetch"]["patient"]["name"] = [{"family": "Zanzibarova"}]
     yield SIGN, body
-    card = cns_card(strict_json(server.post(SIGN, hook_call(knowledge))[1]))["uuid"]
+    card = cns_card(strict_json(post(server, SIGN, hook_call(knowledge))[1]))["uuid"]
     items = [_item(card), _item("Zanzibarova")]
     yield FEEDBACK, {"feedback": items}
     yield FEEDBACK, {"feedback": [*items, items[0] | {"outcome": "Zanzibarova"}]}
