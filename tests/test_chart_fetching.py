@@ -200,7 +200,9 @@ def test_ch076_what_was_sent_is_not_asked_for_again(client: FlaskClient, knowled
     body = call(knowledge, ehr, tuple(hook_call(knowledge)["prefetch"]))
     for key in knowledge.chart_queries:
         body["prefetch"].setdefault(key, None)
-    assert speaks(answer_of(client, body))
+    whole = answer_of(client, body)
+    assert speaks(whole)
+    assert answer_of(client, body | {"fhirServer": "https://elsewhere.example.org"}) == whole  # nothing is missing
     empty = call(knowledge, ehr)
     empty["context"]["draftOrders"]["entry"] = []
     assert answer_of(client, empty) == {"cards": []}

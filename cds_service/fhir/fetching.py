@@ -62,15 +62,16 @@ class Server:
     may_read: Callable[[str], bool]
 
 
-def server_of(root: JSON, patient_id: str, allowed: frozenset[str], note: Note) -> Server | None:
-    """The server that this hook call may be answered from, or None; why not goes to `note`.
+def refuse_token_without_server(root: JSON) -> None:
+    """Raises BadRequest where `fhirAuthorization` comes without `fhirServer` (invariant cds-r-1)."""
+    if root.get("fhirServer") is None and root.get("fhirAuthorization") is not None:
+        raise BadRequest("fhirServer", "is missing; it is required with fhirAuthorization")
 
-    Raises BadRequest where `fhirAuthorization` comes without `fhirServer` (invariant cds-r-1).
-    """
+
+def server_of(root: JSON, patient_id: str, allowed: frozenset[str], note: Note) -> Server | None:
+    """The server that this hook call may be answered from, or None; why not goes to `note`."""
     base, authorization = root.get("fhirServer"), root.get("fhirAuthorization")
     if base is None:
-        if authorization is not None:
-            raise BadRequest("fhirServer", "is missing; it is required with fhirAuthorization")
         return None
     given = as_object(authorization)
     if why := _not_called(base, patient_id, allowed) or (
@@ -134,6 +135,10 @@ class ChartFetcher:
                 self._threads.shutdown(wait=False, cancel_futures=True)
                 self._threads = None
         self._outgoing.close()
+
+    def has_gaps(self, prefetch: JSON, drafts: list[JSON], base: str) -> bool:
+        """Whether a server at `base` could add anything to `prefetch`."""
+        return any(not _is_whole(prefetch, key) for key in self._queries) or bool(_references(prefetch, drafts, base))
 
     def complete(self, server: Server, patient_id: str, prefetch: JSON, drafts: list[JSON]) -> Fetched:
         """`prefetch` with its gaps filled as far as the server, the limits and the time allow."""
@@ -264,6 +269,11 @@ def _failure() -> JSON:
 def _is_answer(value: Any) -> bool:
     """Whether the client has answered for this key: with data, with "nothing" (null) or with an error."""
     return value is None or bool(resource_of(value).get("resourceType"))
+
+
+def _is_whole(prefetch: JSON, key: str) -> bool:
+    """Whether a key was answered, and to its last page."""
+    return key in prefetch and _is_answer(prefetch[key]) and _pages_begun(prefetch[key]) is None
 
 
 def _pages_begun(value: Any) -> JSON | None:

@@ -13,7 +13,8 @@ from cds_service.core.identity import card_key
 from cds_service.core.values import FAILED, JSON, MISSING, Card, CardOrigin, Knowledge
 from cds_service.errors import MissingChart
 from cds_service.fhir.entries import refuse_too_many_entries
-from cds_service.fhir.fetching import ChartFetcher, Fetched, Note, server_of
+from cds_service.fhir.fetching import ChartFetcher, Fetched, Note, refuse_token_without_server, server_of
+from cds_service.fhir.reading import as_text
 from cds_service.fhir.request import ReadRequest, read_hook_request
 from cds_service.settings import Settings
 from cds_service.store.shown import ShownCounts
@@ -33,6 +34,9 @@ def hooks_blueprint(
 
     def complete(root: JSON, patient_id: str, prefetch: JSON, drafts: list[JSON], note: Note) -> Fetched:
         current_record().missed = [part for part in knowledge.chart_queries if part not in prefetch]
+        refuse_token_without_server(root)
+        if not fetcher.has_gaps(prefetch, drafts, as_text(root.get("fhirServer")).rstrip("/")):
+            return Fetched(prefetch)
         server = server_of(root, patient_id, current_caller().fhir_servers, note)
         return fetcher.complete(server, patient_id, prefetch, drafts) if server else Fetched(prefetch)
 
