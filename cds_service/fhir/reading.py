@@ -116,8 +116,7 @@ def codings_of(concept: Any) -> tuple[Coding, ...]:
 def resource_of(value: Any) -> dict[str, Any]:
     """The resource that a prefetch value is, or the one in the entry of a Bundle that some clients send instead."""
     found = as_object(value)
-    inner = found.get("resource")
-    return inner if "resourceType" not in found and isinstance(inner, dict) else found
+    return found if "resourceType" in found else as_object(found.get("resource")) or found
 
 
 def quantity_of(value: Any) -> Quantity | None:
