@@ -35,7 +35,7 @@ fixtures: $(READY) ## Write the golden answers of all fixtures anew; read the di
 	$(BIN)/python tests/refresh_fixtures.py
 
 conformance: $(READY) ## Write docs/conformance.md: each requirement with the test that shows it
-	$(BIN)/pytest -n0 --conformance docs/conformance.md
+	$(BIN)/pytest -n0 --conformance=docs/conformance.md
 
 bench: $(READY) ## Compare CPU per order-sign with a minimal service
 	$(BIN)/python bench/bench.py
