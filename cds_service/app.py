@@ -64,7 +64,8 @@ def create_app(
     app.config["MAX_CONTENT_LENGTH"] = chosen.max_body
     app.url_map.strict_slashes = True
     app.url_map.merge_slashes = False
-    fetcher = ChartFetcher(Outgoing(chosen.access.private), chosen.chart, knowledge.chart_queries, read_json)
+    outgoing = Outgoing(chosen.access.private)
+    fetcher = ChartFetcher(outgoing, chosen.chart, knowledge.chart_queries, read_json, chosen.limits.in_flight)
     closing.callback(fetcher.close)
     metrics = app.extensions[METRICS] = Metrics(knowledge, lambda: states_of(app))
     app.register_blueprint(operations_blueprint(app, knowledge, metrics, chosen.metrics_from))

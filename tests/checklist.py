@@ -14,7 +14,7 @@ ROWS = {
     "CH-070": "A Bundle without entries means the same as null",
     "CH-071": "An OperationOutcome in prefetch is a failed query: not an empty list, not asked again",
     "CH-073": "Prefetch may be paginated; further pages are read, or the list counts as incomplete",
-    "CH-074": "A prefetch value that is no resource counts as missing",
+    "CH-074": "A prefetch value that is not the resource asked for counts as missing",
     "CH-075": "A single resource is taken where a Bundle was expected, and the other way round",
     "CH-076": "Prefetch equals the query; nothing is fetched again to be sure",
     "CH-078": "Resources of another patient are never used",

@@ -184,8 +184,11 @@ def test_ch073_a_circle_of_pages_ends(client: FlaskClient, knowledge: Knowledge,
     assert ehr.asked().count("Condition") == 2
 
 
-@pytest.mark.parametrize("value", ["123", 7, ["a"], {"a": 1}, "<html>", True], ids=str)
-def test_ch074_a_value_that_is_no_resource_counts_as_missing(
+PATIENT = {"resourceType": "Patient", "id": "p1"}
+
+
+@pytest.mark.parametrize("value", ["123", 7, ["a"], {"a": 1}, "<html>", True, PATIENT, {"resource": PATIENT}], ids=str)
+def test_ch074_a_value_that_is_not_the_resource_asked_for_counts_as_missing(
     client: FlaskClient, knowledge: Knowledge, ehr: Ehr, value: Any
 ) -> None:
     """Real clients have sent such; the key is fetched like one that is not there."""

@@ -24,6 +24,7 @@ from tests.helpers import (
     hook_call,
     orders_in,
     post,
+    rules_of,
 )
 
 LISINOPRIL = {"drug": "lisinopril 10 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
@@ -32,6 +33,14 @@ LISINOPRIL = {"drug": "lisinopril 10 MG Oral Tablet", "dose": "1 tablet", "times
 def no_pair(answer: JSON) -> bool:
     """Whether no card is about the pair."""
     return not cards_of_topic(answer, "cns-depression")
+
+
+def test_a_card_names_each_rule_once(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Two orders of gabapentin meet baclofen by one rule, and the card's extension has it once, with both orders."""
+    card = cns_card(answer_of(client, hook_call(knowledge, [GABAPENTIN, GABAPENTIN, BACLOFEN], [])))
+    named = [rule["id"] for rule in rules_of(card)]
+    assert named == ["gabapentin-baclofen-cns-depression"]
+    assert len(card["extension"]["local.cds-service"]["orders"]) == 3
 
 
 def test_the_same_call_gets_the_same_bytes(client: FlaskClient, knowledge: Knowledge) -> None:

@@ -87,7 +87,7 @@ def _compose(group: tuple[Finding, ...], plan: Plan, scope: str) -> Card:
         selection_behavior=_behaviour(suggestions),
         override_reasons=_reasons(group) if lead.indicator != "info" else (),
         links=_links_to_evidence(group),
-        rules=tuple((f.rule.id, f.rule.version, f.severity, f.indicator) for f in group),
+        rules=tuple(dict.fromkeys((f.rule.id, f.rule.version, f.severity, f.indicator) for f in group)),
         orders=orders,
     )
 

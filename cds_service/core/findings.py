@@ -214,7 +214,7 @@ def _lowered(finding: Finding, rule: Rule) -> Finding:
         rank = max(rank - 1, 0)
     if finding.renewal and rule.quiet_renewal and rank == indicator_rank("warning"):
         rank = indicator_rank("info")
-    return replace(finding, indicator=INDICATORS[rank])
+    return finding if INDICATORS[rank] == finding.indicator else replace(finding, indicator=INDICATORS[rank])
 
 
 def _rests_on_variable_route(finding: Finding, rule: Rule) -> bool:

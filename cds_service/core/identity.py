@@ -11,12 +11,14 @@ from __future__ import annotations
 import hashlib
 import hmac
 import uuid
+from functools import cache
 
 from cds_service.core.values import INDICATORS, CardOrigin
 
 _SEALED = 13  # bytes before the checksum
 
 
+@cache
 def rule_bits(rule_id: str) -> bytes:
     """The five bytes that stand for a rule in every uuid of its cards."""
     return hashlib.sha256(rule_id.encode()).digest()[:5]

@@ -34,19 +34,22 @@ class Verdict:
     missing: tuple[str, ...] = ()
 
 
+_FAILS = Verdict(False)
+
+
 def judge(tests: tuple[Test, ...], situation: Situation) -> Verdict:
     """All tests must hold. One that fails decides; otherwise one that is unknown leaves it unknown."""
-    verdicts = [_judge_one(test, situation) for test in tests]
-    if any(v.holds is False for v in verdicts):
-        return Verdict(False)
-    missing = tuple(name for v in verdicts if v.holds is None for name in v.missing)
-    if any(v.holds is None for v in verdicts):
-        return Verdict(None, missing=missing)
-    return Verdict(True, tuple(fact for v in verdicts for fact in v.facts))
-
-
-def _judge_one(test: Test, situation: Situation) -> Verdict:
-    return _KINDS[test.kind](test, situation)
+    facts: tuple[Fact, ...] = ()
+    missing: tuple[str, ...] = ()
+    unknown = False
+    for test in tests:
+        verdict = _KINDS[test.kind](test, situation)
+        if verdict.holds is False:
+            return _FAILS
+        if verdict.holds is None:
+            unknown, missing = True, missing + verdict.missing
+        facts += verdict.facts
+    return Verdict(None, missing=missing) if unknown else Verdict(True, facts)
 
 
 def _any(test: Test, situation: Situation) -> Verdict:

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
+from operator import itemgetter
 
 from cds_service.core.dosing import (
     clock_minutes,
@@ -48,7 +49,7 @@ def read_medications(request: HookRequest, knowledge: Knowledge, today: date) ->
     ends = _closed_by(drafts, known)
     closed = [_close(medication, ends, today) for medication in chart]
     live = [m for m in closed if m.role == "taking" or m.stopped_on is not None or m.entry.status in _ENDED]
-    return (*sorted(drafts, key=_order), *sorted(_first_of_each(live), key=_order))
+    return (*sorted(drafts, key=_order), *_first_of_each(live))
 
 
 def _is_live_draft(entry: MedicationEntry) -> bool:
@@ -71,17 +72,17 @@ def _order(medication: Medication) -> tuple[str, ...]:
 
 
 def _first_of_each(medications: Iterable[Medication]) -> list[Medication]:
-    """The same drug told by several sources counts once.
+    """The same drug told by several sources counts once; the rest in order.
 
     A source that states no dose adds nothing to one that does; sources with different doses are all kept.
     """
     seen: dict[tuple[object, ...], Medication] = {}
-    ordered = sorted(medications, key=_order)
-    dosed = {_therapy(m) for m in ordered if _is_dosed(m)}
-    for medication in ordered:
+    ordered = sorted(((_order(m), m) for m in medications), key=itemgetter(0))
+    dosed = {_therapy(m) for _, m in ordered if _is_dosed(m)}
+    for order, medication in ordered:
         if not _is_dosed(medication) and _therapy(medication) in dosed:
             continue
-        key = (*_order(medication)[:6], medication.entry.key if not medication.ingredients else "")
+        key = (*order[:6], medication.entry.key if not medication.ingredients else "")
         seen.setdefault(key, medication)
     return list(seen.values())
 

@@ -33,27 +33,31 @@ def read_parts(prefetch: JSON, most: int) -> tuple[dict[str, list[JSON]], dict[s
     """(resources by prefetch key, state of each key). Of a Bundle of more than `most` resources the first are read."""
     resources: dict[str, list[JSON]] = {}
     parts: dict[str, str] = {}
-    for key, expected in _EXPECTED.items():
+    for key in _EXPECTED:
         if key not in prefetch:
             resources[key], parts[key] = [], MISSING
             continue
-        resources[key], parts[key] = _part(prefetch[key], expected, most)
+        resources[key], parts[key] = _part(prefetch[key], key, most)
     return resources, parts
 
 
-def _part(value: Any, expected: str, most: int) -> tuple[list[JSON], str]:
+def fits_part(key: str, kind: Any) -> bool:
+    """Whether a resource of this kind answers for a prefetch key: the one asked for, a Bundle or an error."""
+    expected = _EXPECTED[key]
+    return kind in ("Bundle", "OperationOutcome", expected, _AS_DSTU2.get(expected, expected))
+
+
+def _part(value: Any, key: str, most: int) -> tuple[list[JSON], str]:
     """The resources of one prefetch value and its state; the five states are different things."""
     if value is None:
         return [], EMPTY
     found = resource_of(value)
     kind = found.get("resourceType")
-    if kind in (expected, _AS_DSTU2.get(expected, expected)):
-        return [found], PRESENT
+    if not fits_part(key, kind):
+        return [], MISSING
     if kind == "OperationOutcome":
         return [], FAILED
-    if kind != "Bundle":
-        return [], MISSING
-    return _from_bundle(found, expected, most)
+    return _from_bundle(found, _EXPECTED[key], most) if kind == "Bundle" else ([found], PRESENT)
 
 
 def _from_bundle(bundle: JSON, expected: str, most: int) -> tuple[list[JSON], str]:

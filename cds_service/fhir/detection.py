@@ -90,7 +90,8 @@ def _names_drug_as_r5(resource: JSON) -> bool:
 
 def _signs(resource: JSON) -> set[str]:
     members = _MEMBERS.get(as_text(resource.get("resourceType")), {})
-    return {version for version, own in members.items() if own & resource.keys()}
+    names = resource.keys()
+    return {version for version, own in members.items() if not own.isdisjoint(names)}
 
 
 def _instructions(resource: JSON) -> list[JSON]:

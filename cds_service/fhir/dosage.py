@@ -16,6 +16,7 @@ _DOSES = ("doseQuantity", "dose", "quantityQuantity", "quantity")
 _RANGES = ("doseRange", "quantityRange")
 _AS_NEEDED = ("asNeededBoolean", "asNeeded")
 _NEEDED_FOR = ("asNeededCodeableConcept", "asNeededFor")
+_SAYS_AS_NEEDED = frozenset((*_AS_NEEDED, *_NEEDED_FOR))
 _HOURS = {"h": 1, "hour": 1, "hours": 1, "d": 24, "day": 24, "days": 24, "wk": 168, "week": 168, "weeks": 168}
 
 
@@ -47,6 +48,8 @@ def read_dosage(value: Any) -> Dosage:
 
 
 def _is_as_needed(dosage: JSON) -> bool:
+    if dosage.keys().isdisjoint(_SAYS_AS_NEEDED):
+        return False
     said = any(dosage.get(name) is True for name in _AS_NEEDED)
     return said or any(any(map(as_object, as_list(dosage.get(name)))) for name in _NEEDED_FOR)
 
@@ -54,10 +57,10 @@ def _is_as_needed(dosage: JSON) -> bool:
 def _dose(dosage: JSON) -> Quantity | None:
     """The dose, or the upper end of a range."""
     for place in map(as_object, (*as_list(dosage.get("doseAndRate")), dosage)):
-        plain = next((q for name in _DOSES if (q := quantity_of(place.get(name)))), None)
-        high = next((q for name in _RANGES if (q := quantity_of(as_object(place.get(name)).get("high")))), None)
-        if plain or high:
-            return high or plain
+        high = [q for name in _RANGES if name in place and (q := quantity_of(as_object(place[name]).get("high")))]
+        plain = [q for name in _DOSES if name in place and (q := quantity_of(place[name]))]
+        if high or plain:
+            return (high or plain)[0]
     return None
 
 

@@ -18,6 +18,7 @@ from typing import Any
 
 from cds_service.core.values import JSON
 from cds_service.errors import BadRequest
+from cds_service.fhir.chart import fits_part
 from cds_service.fhir.reading import as_list, as_object, as_text, resource_of
 from cds_service.outgoing import Budget, Outgoing, OutgoingError, origin_of
 from cds_service.settings import ChartLimits
@@ -27,9 +28,9 @@ _TOKEN = re.compile(r"[\x21-\x7e]{1,16384}\Z")
 _ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.\-]{1,64}\Z")  # what is all dots would lead up in a path
 _PATIENT_ID = re.compile(r"(?!\.+\Z)[A-Za-z0-9.\-_~]{1,128}\Z")  # FHIR's ids and what some servers add to them
 _SCOPE = re.compile(r"(?:patient|user|system)/(\*|[A-Za-z]+)\.(read|write|\*|c?r?u?d?s?)(?:\?.*)?\Z")
-_THREADS = 64
-_AT_ONCE = 8  # requests of one hook call; eight such calls leave no thread waiting for another caller's server
+_AT_ONCE = 8  # requests of one hook call; with as many threads for each call none waits for another caller's server
 _MOST_REFERENCES = 40
+_NAMES_MEDICATION = ("medicationReference", "medication")
 _ENDED = 0.05  # seconds that a thread may need to notice that its time is over
 
 Note = Callable[[str], None]
@@ -120,8 +121,10 @@ class ChartFetcher:
         limits: ChartLimits,
         queries: Mapping[str, str],
         read_json: Callable[[bytes], Any],
+        calls: int,
     ) -> None:
         self._outgoing = outgoing
+        self._most_threads = calls * _AT_ONCE
         self._limits = limits
         self._queries = queries
         self._read_json = read_json
@@ -150,7 +153,7 @@ class ChartFetcher:
             begun = _pages_begun(prefetch.get(key))
             if begun is not None:
                 tasks[key] = _bind(visit.rest_of, key, begun)
-            elif key not in prefetch or not _is_answer(prefetch[key]):
+            elif key not in prefetch or not _is_answer(key, prefetch[key]):
                 url = query.replace("{{context.patientId}}", patient_id)
                 url = _for_dstu2(url) if is_dstu2 else url
                 if server.may_read(re.split(r"[/?]", query)[0]):
@@ -177,7 +180,7 @@ class ChartFetcher:
         """Made at the first call: threads do not survive gunicorn's fork."""
         with self._lock:
             if self._threads is None:
-                self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="fhir")
+                self._threads = ThreadPoolExecutor(self._most_threads, thread_name_prefix="fhir")
             return self._threads
 
 
@@ -266,14 +269,14 @@ def _failure() -> JSON:
     return {"resourceType": "OperationOutcome", "issue": [issue]}
 
 
-def _is_answer(value: Any) -> bool:
-    """Whether the client has answered for this key: with data, with "nothing" (null) or with an error."""
-    return value is None or bool(resource_of(value).get("resourceType"))
+def _is_answer(key: str, value: Any) -> bool:
+    """Whether the client has answered for this key: with data, with "nothing" (null) or with an error (CH-074)."""
+    return value is None or fits_part(key, resource_of(value).get("resourceType"))
 
 
 def _is_whole(prefetch: JSON, key: str) -> bool:
     """Whether a key was answered, and to its last page."""
-    return key in prefetch and _is_answer(prefetch[key]) and _pages_begun(prefetch[key]) is None
+    return key in prefetch and _is_answer(key, prefetch[key]) and _pages_begun(prefetch[key]) is None
 
 
 def _pages_begun(value: Any) -> JSON | None:
@@ -290,16 +293,18 @@ def _next_link(bundle: Any) -> str:
 def _references(prefetch: JSON, drafts: list[JSON], base: str) -> list[str]:
     """`Medication/id` of references that lead to this server and are not resolved by the request itself."""
     resources = [*drafts, *_resources(prefetch.values())]
+    found = {_reference(r, base) for r in resources if not r.keys().isdisjoint(_NAMES_MEDICATION)} - {""}
+    if not found:
+        return []
     known = {f"Medication/{r.get('id')}" for r in resources if r.get("resourceType") == "Medication"}
-    found = (_reference(r, base) for r in resources)
-    return sorted({ref for ref in found if ref and ref not in known})[:_MOST_REFERENCES]
+    return sorted(found - known)[:_MOST_REFERENCES]
 
 
 def _resources(values: Iterable[Any]) -> list[JSON]:
     found = []
     for value in map(as_object, values):
         found.append(value)
-        found += [as_object(as_object(entry).get("resource")) for entry in as_list(value.get("entry"))]
+        found += [as_object(entry.get("resource")) for entry in as_list(value.get("entry")) if isinstance(entry, dict)]
     return found
 
 

@@ -60,7 +60,11 @@ class Told:
 
 def has_medication(resource: JSON) -> bool:
     """Whether any `medication[x]` is there; a form not filled in yet has none."""
-    return any(name.lstrip("_").startswith("medication") and value is not None for name, value in resource.items())
+    return any("medication" in name and _is_medication(name) and resource[name] is not None for name in resource)
+
+
+def _is_medication(name: str) -> bool:
+    return name.lstrip("_").startswith("medication")
 
 
 def medication_entry(resource: JSON, place: Place, told: Told) -> MedicationEntry:
@@ -182,7 +186,8 @@ def _supply(resource: JSON) -> Decimal | None:
 
 
 def _prior(resource: JSON) -> str:
-    found = ((kind, reference_id(resource.get("priorPrescription"), kind)) for kind in sorted(ORDERS))
+    earlier = resource.get("priorPrescription")
+    found = ((kind, reference_id(earlier, kind)) for kind in sorted(ORDERS) if earlier)
     return next((f"{kind}/{own}" for kind, own in found if own), "")
 
 

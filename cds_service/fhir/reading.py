@@ -57,7 +57,7 @@ def as_texts(value: Any) -> tuple[str, ...]:
 
 def as_number(value: Any) -> Decimal | None:
     """An exact number within sense; booleans, strings and absurd exponents are not numbers."""
-    if isinstance(value, bool) or not isinstance(value, (int, Decimal, float)):
+    if value is None or isinstance(value, bool) or not isinstance(value, (int, Decimal, float)):
         return None
     if isinstance(value, int) and value.bit_length() > 64:
         return None
@@ -69,7 +69,7 @@ def as_number(value: Any) -> Decimal | None:
 
 def as_date(value: Any, latest: bool = False) -> date | None:
     """A FHIR date or dateTime as a day. A bare year or month is its first day, or its last with `latest`."""
-    found = _DATE.match(as_text(value))
+    found = _DATE.match(value) if isinstance(value, str) else None
     if not found:
         return None
     year, month, day = (int(part) if part else 0 for part in found.groups())
@@ -102,15 +102,13 @@ def as_instant(value: Any) -> str:
 
 def codings_of(concept: Any) -> tuple[Coding, ...]:
     """The codings of a CodeableConcept, with short names for the systems we know."""
-    return tuple(
-        Coding(
-            _SYSTEMS.get(as_text(c.get("system")), as_text(c.get("system"))),
-            as_text(c.get("code")).strip(),
-            as_text(c.get("display")),
-        )
-        for c in as_list(as_object(concept).get("coding"))
-        if isinstance(c, dict) and c
-    )
+    listed = concept.get("coding") if isinstance(concept, dict) else None
+    return tuple([_coding(c) for c in as_list(listed) if isinstance(c, dict) and c]) if listed else ()
+
+
+def _coding(coding: dict[str, Any]) -> Coding:
+    system = as_text(coding.get("system"))
+    return Coding(_SYSTEMS.get(system, system), as_text(coding.get("code")).strip(), as_text(coding.get("display")))
 
 
 def resource_of(value: Any) -> dict[str, Any]:
@@ -121,12 +119,11 @@ def resource_of(value: Any) -> dict[str, Any]:
 
 def quantity_of(value: Any) -> Quantity | None:
     """A Quantity with its UCUM code, else its unit text; None without a number."""
-    found = as_object(value)
-    number = as_number(found.get("value"))
+    number = as_number(value.get("value")) if isinstance(value, dict) else None
     if number is None:
         return None
-    unit = as_text(found.get("code")) or as_text(found.get("unit"))
-    return Quantity(number, unit, as_text(found.get("comparator")))
+    unit = as_text(value.get("code")) or as_text(value.get("unit"))
+    return Quantity(number, unit, as_text(value.get("comparator")))
 
 
 def compared_number(text: str) -> tuple[Decimal, str] | None:
@@ -153,7 +150,10 @@ def resource_key(resource: dict[str, Any], taken: set[str]) -> str:
 
 def reference_id(reference: Any, resource_type: str) -> str:
     """The id in a literal reference to `resource_type` (relative or absolute), or "" for anything else."""
-    parts = as_text(as_object(reference).get("reference")).split("/_history/")[0].split("/")
+    text = as_text(reference.get("reference")) if isinstance(reference, dict) else ""
+    if resource_type not in text:
+        return ""
+    parts = text.split("/_history/")[0].split("/")
     if len(parts) >= 2 and parts[-2] == resource_type and not parts[0].startswith("urn:"):
         return parts[-1]
     return ""

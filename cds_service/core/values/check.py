@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import cached_property
 from typing import Any
 
 from cds_service.core.values.chart import MedicationEntry, Quantity
@@ -149,7 +150,7 @@ class DoseFinding:
     taken: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Finding:
     """A rule that matched, with what it matched on."""
 
@@ -168,7 +169,7 @@ class Finding:
     given: tuple[Fact, ...] = ()
     deciding: tuple[Fact, ...] = ()
 
-    @property
+    @cached_property
     def orders(self) -> tuple[str, ...]:
         """Keys of the draft orders it is about."""
         return tuple(sorted({p.medication.entry.key for p in self.participants if p.medication.is_new}))
