@@ -34,6 +34,8 @@ from cds_service.web.limits import limit_calls_in_flight, limit_rate
 from cds_service.web.metrics import Metrics
 from cds_service.web.openapi import openapi_blueprint
 from cds_service.web.operations import add_health, operations_blueprint, states_of
+from cds_service.web.pages.parts import Parts
+from cds_service.web.pages.register import register_pages
 from cds_service.web.record import keep_records
 from cds_service.web.replay import MemoryReplayGuard
 from cds_service.web.tokens import Authenticator
@@ -52,6 +54,7 @@ def create_app(
     Raises StartError when a setting, the file of clients or a card file is wrong.
     """
     chosen = settings or read_settings(os.environ)
+    clock = today or _clock(chosen)
     closing = ExitStack()
     store, shown = _open_store(chosen.storage, closing)
     admit = _admit(chosen.access, store, closing)
@@ -69,8 +72,9 @@ def create_app(
     closing.callback(fetcher.close)
     metrics = app.extensions[METRICS] = Metrics(knowledge, lambda: states_of(app))
     app.register_blueprint(operations_blueprint(app, knowledge, metrics, chosen.metrics_from))
+    register_pages(app, Parts(knowledge, chosen, store, clock))
     app.register_blueprint(openapi_blueprint(app, knowledge, chosen.access))
-    app.register_blueprint(hooks_blueprint(knowledge, today or _clock(chosen), chosen, fetcher, shown))
+    app.register_blueprint(hooks_blueprint(knowledge, clock, chosen, fetcher, shown))
     app.register_blueprint(feedback_blueprint(store, chosen.storage.card_keys, chosen.storage.keeps_comments))
     add_health(app, lambda: _database_state(store))
     keep_records(app, metrics, knowledge.version)  # this and the next three see each request in this order

@@ -41,7 +41,11 @@ SETTINGS = {
     "CDS_MAX_IN_FLIGHT": "calls that each worker answers at a time; more get 503 at once (default 8)",
     "CDS_RATE": "calls a minute that each worker takes of one client; more get 429 (default 600; 0: no limit)",
     "CDS_SILENCE": "ids of cards that are switched off for now, separated by commas",
-    "CDS_METRICS_FROM": "networks that may read /metrics, separated by spaces (default: this machine only)",
+    "CDS_METRICS_FROM": "networks that may read /metrics and see the workbench, separated by spaces "
+    "(default: this machine only)",
+    "CDS_WORKBENCH": "on or off: the pages to try and check orders and to see how cards fare "
+    "(default: on with CDS_AUTH=off, else off)",
+    "CDS_KNOWLEDGE_PAGES": "on (default) or off: the pages that show each card, its logic and its sources",
 }
 # Stands in the source for everybody to read: it keeps nobody from inventing cards, only cards apart by accident.
 PUBLISHED_CARD_KEY = b"cds-service: this key is published"
@@ -103,6 +107,8 @@ class Settings:
     max_body: int = 1024 * 1024
     limits: CallLimits = CallLimits()
     silence: frozenset[str] = frozenset()
+    workbench: bool = False
+    knowledge_pages: bool = True
     metrics_from: tuple[IPNetwork, ...] = ()
 
 
@@ -132,6 +138,8 @@ def read_settings(environment: Mapping[str, str]) -> Settings:
             rate=_number(environment, "CDS_RATE", 600, 0),
         ),
         silence=frozenset(environment.get("CDS_SILENCE", "").replace(",", " ").split()),
+        workbench=_switch(environment, "CDS_WORKBENCH", environment.get("CDS_AUTH") == "off"),
+        knowledge_pages=_switch(environment, "CDS_KNOWLEDGE_PAGES", True),
         metrics_from=_networks(environment, "CDS_METRICS_FROM"),
     )
 
@@ -241,6 +249,10 @@ def _one_of(environment: Mapping[str, str], name: str, allowed: tuple[str, ...])
     if value not in allowed:
         raise SettingsError(f'{name} is "{value}". Use {", ".join(allowed[:-1])} or {allowed[-1]}.')
     return value
+
+
+def _switch(environment: Mapping[str, str], name: str, default: bool) -> bool:
+    return _one_of(environment, name, ("on", "off") if default else ("off", "on")) == "on"
 
 
 def _number(environment: Mapping[str, str], name: str, default: int, least: int, most: int | None = None) -> int:

@@ -12,13 +12,12 @@ from cds_service.errors import Unauthorized
 from cds_service.logs import log_event
 from cds_service.outgoing import is_loopback
 from cds_service.settings import Access
-from cds_service.web.caller import Caller
+from cds_service.web.caller import Caller, is_forwarded
+from cds_service.web.pages.frame import BLUEPRINTS
 from cds_service.web.tokens import Authenticator
 
 DISCOVERY = "/cds-services"
-# A proxy or tunnel tells with these that it speaks for somebody else.
-FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
-_OPEN = ("operations", "openapi")
+_OPEN = ("operations", "openapi", *BLUEPRINTS)  # of the pages, the workbench asks where the request comes from
 _BEARER = re.compile(r"bearer +([^ ,]+)", re.IGNORECASE)
 _FEEDBACK = re.compile(rf"({DISCOVERY}/[^/]+)/feedback")
 Admit = Callable[[], Caller]
@@ -47,7 +46,7 @@ def admit_local(access: Access) -> Admit:
     everybody = Caller(fhir_servers=access.fhir_servers)
 
     def admit() -> Caller:
-        if not is_loopback(request.remote_addr or "") or any(map(request.headers.__contains__, FORWARDED)):
+        if not is_loopback(request.remote_addr or "") or is_forwarded():
             raise Unauthorized("not-local")
         return everybody
 

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import ipaddress
 from dataclasses import dataclass
 
-from flask import g
+from flask import g, request
+
+from cds_service.outgoing import IPNetwork, is_loopback
 
 OPEN = "open"
+# A proxy or tunnel tells with these that it speaks for somebody else.
+_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,3 +32,26 @@ def current_caller() -> Caller:
     """The caller of the request that this thread answers."""
     caller: Caller = g.caller
     return caller
+
+
+def is_forwarded() -> bool:
+    """Whether a proxy or tunnel passes the request on."""
+    return any(map(request.headers.__contains__, _FORWARDED))
+
+
+def is_operator(networks: tuple[IPNetwork, ...]) -> bool:
+    """Whether the request comes from this machine, or from `networks` where there are any.
+
+    What a proxy passes on comes from somewhere else, so it does not.
+    """
+    if is_forwarded():
+        return False
+    peer = request.remote_addr or ""
+    if not networks:
+        return is_loopback(peer)
+    try:
+        address = ipaddress.ip_address(peer)
+    except ValueError:
+        return False
+    address = getattr(address, "ipv4_mapped", None) or address
+    return any(address in network for network in networks if network.version == address.version)

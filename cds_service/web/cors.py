@@ -7,13 +7,17 @@ from __future__ import annotations
 
 from flask import Flask, Response, request
 
+from cds_service.web.pages.frame import BLUEPRINTS
+
 
 def allow_browsers(app: Flask) -> None:
-    """Add the CORS headers to every response of `app`."""
+    """Add the CORS headers to every response of `app` but the pages for people: no other site reads those."""
     app.after_request(_add_headers)
 
 
 def _add_headers(response: Response) -> Response:
+    if request.blueprint in BLUEPRINTS:
+        return response
     headers = response.headers
     headers["Access-Control-Allow-Origin"] = "*"
     headers["Access-Control-Expose-Headers"] = "X-Request-ID, Retry-After"

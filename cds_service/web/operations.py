@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 from collections.abc import Callable
 
-from flask import Blueprint, Flask, Response, request
+from flask import Blueprint, Flask, Response
 
 from cds_service.core.values import JSON, Knowledge
 from cds_service.logs import log_event
-from cds_service.outgoing import IPNetwork, is_loopback
-from cds_service.web.auth import FORWARDED
+from cds_service.outgoing import IPNetwork
+from cds_service.web.caller import is_operator
 from cds_service.web.errors import outcome
 from cds_service.web.json_body import json_response
 from cds_service.web.metrics import Metrics
@@ -70,7 +69,7 @@ def operations_blueprint(
 
     @operations.get("/metrics", endpoint="metrics")
     def read_metrics() -> Response:
-        if not _may_read(metrics_from):
+        if not is_operator(metrics_from):
             return outcome(403, "forbidden", "metrics are not for this address. See CDS_METRICS_FROM.")
         return Response(metrics.text(), content_type=_TEXT)
 
@@ -87,18 +86,3 @@ def _readiness(knowledge: Knowledge, states: list[tuple[str, str]]) -> JSON:
         "silenced": sorted(knowledge.silenced),
         "parts": dict(states),
     }
-
-
-def _may_read(networks: tuple[IPNetwork, ...]) -> bool:
-    """By the address of the peer. What a proxy passes on comes from somewhere else, so it is not let in."""
-    if any(header in request.headers for header in FORWARDED):
-        return False
-    peer = request.remote_addr or ""
-    if not networks:
-        return is_loopback(peer)
-    try:
-        address = ipaddress.ip_address(peer)
-    except ValueError:
-        return False
-    address = getattr(address, "ipv4_mapped", None) or address
-    return any(address in network for network in networks if network.version == address.version)
