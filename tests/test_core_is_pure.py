@@ -78,6 +78,19 @@ ALLOWED = {
         "outgoing",
         "settings",
         "store",
+        "workbench",
+    },
+    "workbench": {
+        "core.values",
+        "core.dosing",
+        "core.evaluate",
+        "core.medications",
+        "core.stagger",
+        "core.tokens",
+        "errors",
+        "examples",
+        "fhir",
+        "fixtures",
     },
 }
 

@@ -1,7 +1,7 @@
 """What all pages share: their templates and files, the policy that they are shown under, and who may see them.
 
-The policy (Content Security Policy Level 3) lets a page load from this service alone, run no script but its files, and be
-framed by nobody.
+The policy (Content Security Policy Level 3) lets a page load from this service alone, run no script but its files, and
+be framed by nobody.
 """
 
 from __future__ import annotations
