@@ -345,7 +345,7 @@ def test_ch084_a_refused_part_degrades_that_part_only(
 def test_ch084_a_server_without_a_source_of_medications_brings_no_warning(
     client: FlaskClient, knowledge: Knowledge, ehr: Ehr, status: int, warns: bool
 ) -> None:
-    """404 to a search: the server does not know the type. It stays missing and is said to be, as for clients without it."""
+    """404 to a search: the server does not know the type. It is named as not seen, as for clients without it."""
     body = call(knowledge, ehr)
     ehr.answers["MedicationDispense"] = (status, b"")
     answer = answer_of(client, body)

@@ -1,7 +1,8 @@
 """The day with every dose of the drugs that interact, as a picture: hours across, one row for each drug.
 
-A bar begins at a dose and is as long as the distance that the suggestion of the card asks for (hours; 2 where the card
-has none). Where the bars of two drugs of one finding lie over each other, the doses are closer than that: shaded.
+A bar begins at a dose and is as long as the doses of the other drugs should stay away, as the card's suggestion has
+it (hours; where the card has none, 2). Where the bars of an order and of a drug of the same finding lie over each
+other, the doses are closer than that: shaded.
 The picture shows the clock, not what is in the blood.
 """
 
@@ -24,20 +25,20 @@ _LONGEST_NAME = 20
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One drug: its name, whether it is ordered now, its doses (minutes of the day), and whether they are stated."""
+    """One drug: its name, whether it is ordered now, its doses and how long each counts (minutes), if stated."""
 
     name: str
     ordered: bool
     doses: tuple[int, ...]
+    length: int
     stated: bool
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """The rows, how long a dose counts (minutes), and the stretches (from, to; minutes) where two rows overlap."""
+    """The rows, the stretches (from, to; minutes) where an order overlaps another, and drugs without known times."""
 
     rows: tuple[Row, ...]
-    length: int
     overlaps: tuple[tuple[int, int], ...]
     untimed: tuple[str, ...]
 
@@ -49,21 +50,27 @@ def day_of(evaluation: Evaluation, knowledge: Knowledge) -> Day | None:
     timed: dict[int, Row] = {}
     untimed: dict[str, None] = {}
     for medication in _distinct(m for finding in findings for m in _in_use(finding)):
-        doses, stated = times_of(medication, plan)
-        name = " / ".join(medication.ingredients)
-        if doses:
-            minutes = tuple(sorted(m for m in map(clock_minutes, doses) if m is not None))
-            timed[id(medication)] = Row(name, medication.role == "ordering", minutes, stated)
+        row = _row_of(medication, plan)
+        if row.doses:
+            timed[id(medication)] = row
         else:
-            untimed[name] = None
+            untimed[row.name] = None
     if len(timed) < 2:
         return None
-    length = 60 * max(plan.min_distance_hours, plan.min_hours_after or 0)
     pairs = {frozenset((id(a), id(b))) for f in findings for a, b in combinations(_in_use(f), 2)}
-    both = [[timed[one].doses for one in pair] for pair in pairs if pair <= timed.keys()]
-    overlaps = [stretch for one, other in both for stretch in _overlaps(one, other, length)]
+    both = [[timed[one] for one in pair] for pair in pairs if pair <= timed.keys()]
+    overlaps = {stretch for one, other in both if one.ordered or other.ordered for stretch in _overlaps(one, other)}
     rows = sorted(timed.values(), key=lambda row: (not row.ordered, row.name, row.doses))
-    return Day(tuple(rows), length, tuple(sorted(set(overlaps))), tuple(untimed))
+    return Day(tuple(rows), tuple(sorted(overlaps)), tuple(untimed))
+
+
+def _row_of(medication: Medication, plan: SuggestionPlan) -> Row:
+    """The drug that the suggestion may move keeps its hours before the others' doses, they theirs before its own."""
+    times, stated = times_of(medication, plan)
+    moved = medication.role == "ordering" and any(name in plan.limits for name in medication.ingredients)
+    hours = plan.min_distance_hours if moved else plan.min_hours_after or plan.min_distance_hours
+    doses = tuple(sorted(m for m in map(clock_minutes, times) if m is not None))
+    return Row(" / ".join(medication.ingredients), medication.role == "ordering", doses, hours * 60, stated)
 
 
 def _in_use(finding: Finding) -> list[Medication]:
@@ -75,19 +82,21 @@ def _distinct(medications: Iterable[Medication]) -> list[Medication]:
 
 
 def _plan_of(findings: list[Finding], knowledge: Knowledge) -> SuggestionPlan:
-    """The suggestion that moves the doses of these cards; else the usual times of day and two hours."""
-    offered = [knowledge.suggestions[name] for finding in findings for name in finding.suggestions]
-    every = [plan for plan in (*offered, *knowledge.suggestions.values()) if plan.kind == "stagger"]
-    return every[0] if every else SuggestionPlan("", "stagger", "", "", min_distance_hours=_HOURS_WITHOUT_A_PLAN)
+    """The suggestion that moves the doses of these cards; else two hours, and the usual times of day of any."""
+    every = [plan for plan in knowledge.suggestions.values() if plan.kind == "stagger"]
+    offered = {name for finding in findings for name in finding.suggestions}
+    usual = every[0].assumed_times if every else {}
+    none = SuggestionPlan("", "stagger", "", "", assumed_times=usual, min_distance_hours=_HOURS_WITHOUT_A_PLAN)
+    return next((plan for plan in every if plan.id in offered), none)
 
 
-def _overlaps(one: tuple[int, ...], other: tuple[int, ...], length: int) -> list[tuple[int, int]]:
+def _overlaps(one: Row, other: Row) -> list[tuple[int, int]]:
     """Where the bars of two drugs lie over each other, round the clock."""
     found = []
-    for a in one:
-        for b in other:
+    for a in one.doses:
+        for b in other.doses:
             for shift in (-_DAY, 0, _DAY):
-                start, end = max(a, b + shift), min(a, b + shift) + length
+                start, end = max(a, b + shift), min(a + one.length, b + shift + other.length)
                 if start < end:
                     found += _on_one_day(start, end)
     return found
@@ -103,10 +112,9 @@ def _on_one_day(start: int, end: int) -> list[tuple[int, int]]:
 
 
 def describe(day: Day) -> str:
-    """The picture in words: each drug with its times, and whether doses are close."""
+    """The picture in words: each drug with its times, and whether doses overlap."""
     rows = "; ".join(f"{row.name} at {_listed(row)}" for row in day.rows)
-    hours = f"{day.length // 60} hours"
-    close = f"doses less than {hours} apart" if day.overlaps else f"all doses at least {hours} apart"
+    close = "doses overlap" if day.overlaps else "no doses overlap"
     untimed = f" No time is known for {', '.join(day.untimed)}." if day.untimed else ""
     return f"{rows}: {close}.{untimed}"
 
@@ -126,7 +134,7 @@ def draw(day: Day) -> str:
         *(_hour(hour, height) for hour in range(0, 25, 3)),
     ]
     for place, row in enumerate(day.rows):
-        parts += _row(row, _TOP + _ROW * place, day.length)
+        parts += _row(row, _TOP + _ROW * place)
     return "".join([*parts, "</svg>"])
 
 
@@ -146,12 +154,12 @@ def _hour(hour: int, height: int) -> str:
     return f'{line}<text class="clock" x="{x}" y="{height - 8}" text-anchor="middle">{hour:02d}</text>'
 
 
-def _row(row: Row, top: int, length: int) -> list[str]:
+def _row(row: Row, top: int) -> list[str]:
     kind = "ordered" if row.ordered else "taken"
     short = row.name if len(row.name) <= _LONGEST_NAME else row.name[: _LONGEST_NAME - 1] + "…"
     parts = [f'<text class="drug" x="4" y="{top + 21}">{escape(short)}</text>']
     for dose in row.doses:
-        for start, end in _on_one_day(dose, dose + length):
+        for start, end in _on_one_day(dose, dose + row.length):
             parts.append(_rect(f"dose {kind}", (start, end), (top + 6, 20)))
         stated = "" if row.stated else " assumed"
         parts.append(f'<circle class="at {kind}{stated}" cx="{_x(dose)}" cy="{top + 16}" r="6"/>')

@@ -42,13 +42,14 @@ function callText(name) {
   return JSON.stringify(body);
 }
 
-async function fire(name, text = callText(name)) {
+async function fire(name, asSent = null) {
+  const text = asSent ?? callText(name);
   clearTimeout(timer);
   const turn = (state.turn += 1);
   state.service = name;
   state.sent = text;
   keepInAddress();
-  if (state.raw === null && !scenario.draftsOf(state.body).length) {
+  if (asSent === null && state.raw === null && !scenario.draftsOf(state.body).length) {
     answer.nothingYet("No order yet, so nothing was checked.");
     answer.showExchange("", "", "");
     return;
@@ -245,7 +246,7 @@ function clearForm() {
 
 // --- Opening and keeping -----------------------------------------------------------------------------
 
-function open(text, name) {
+function open(text, name, asSent = true) {
   let body = null;
   try {
     body = JSON.parse(text);
@@ -260,11 +261,11 @@ function open(text, name) {
   clearForm();
   showPatient();
   lists();
-  return fire(name, text);
+  return asSent || !usable ? fire(name, text) : fire(name);
 }
 
 async function openFixture(name) {
-  if (!name) return open(JSON.stringify(scenario.emptyBody()), SELECT);
+  if (!name) return open(JSON.stringify(scenario.emptyBody()), SELECT, false);
   const found = await reached(() => service.get(`/workbench/fixtures/${encodeURIComponent(name)}`));
   if (!found?.ok) return found && say("There is no such example.");
   say("");
@@ -297,15 +298,16 @@ async function keepInAddress() {
   if (turn === keeping) history.replaceState(null, "", `#s=${text}`);
 }
 
-async function openAddress() {
-  const [kind, ...rest] = location.hash.slice(1).split("=");
+async function openAddress(hash) {
+  keeping += 1; // what is being packed is of the scenario before
+  const [kind, ...rest] = hash.slice(1).split("=");
   const value = decodeURIComponent(rest.join("="));
   if (kind === "fixture") return openFixture(($("fixture").value = value));
   if (kind === "example") return openExample(...value.split("/"));
   if (kind !== "s") return openFixture("");
   try {
     const kept = await unpacked(value);
-    return open(movedDates(kept.t, daysBetween(kept.d, state.today)), kept.s);
+    return open(movedDates(kept.t, daysBetween(kept.d, state.today)), kept.s, false);
   } catch {
     say("This link is damaged; an empty patient is shown.");
     return openFixture("");
@@ -341,7 +343,7 @@ function listen() {
   $("add-current").addEventListener("click", () => addDrug(false));
   $("end-edit").addEventListener("click", clearForm);
   $("drug").addEventListener("chosen", (event) => suggestUnit(event.detail.text));
-  window.addEventListener("hashchange", openAddress);
+  window.addEventListener("hashchange", (event) => openAddress(new URL(event.newURL).hash));
 }
 
 function suggestUnit(text) {
@@ -371,7 +373,8 @@ async function start() {
   const found = await service.get("/workbench/choices");
   state.choices = found.json;
   listen();
-  await openAddress();
+  reached(() => service.get("/workbench/drugs?q=")); // has the service make its index before the first letter is typed
+  await openAddress(location.hash);
   document.body.dataset.ready = "yes";
 }
 

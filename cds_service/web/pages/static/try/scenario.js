@@ -22,8 +22,8 @@ export function emptyBody() {
 }
 
 export function isBody(value) {
-  return Boolean(value && typeof value === "object" && object(value.context).patientId
-    && Array.isArray(object(object(value.context).draftOrders).entry ?? []));
+  const context = object(object(value).context);
+  return Boolean(context.patientId && object(context.draftOrders).resourceType === "Bundle");
 }
 
 // --- Resources -------------------------------------------------------------------------------------
