@@ -25,6 +25,7 @@ from cds_service.demo_fhir.patients import DemoPatient, read_patients
 from cds_service.demo_fhir.search import read_query, run_query
 from cds_service.fhir.validation import validate
 from cds_service.web.json_body import write_json
+from tests.browser import chromium, page_of
 from tests.commands import COMMAND, ROOT, refusal, run
 from tests.helpers import SIGN, TODAY, outcome_text, strict_json
 from tests.response_schema import check_response
@@ -468,3 +469,16 @@ def test_prefetch_from_the_server_gives_the_same_answer(running: Demo, service: 
         assert response.status == 200, response.body
         prefetch[key] = response.json()
     assert answer(service, body | {"prefetch": prefetch}) == answer(service, body)
+
+
+def test_a_page_of_another_origin_reads_it_in_a_real_browser(running: Demo) -> None:
+    """Chromium, on an empty page gets a read with a token (preflighted) and a search by form."""
+    ask_both = """async (base) => {
+        const sent = {headers: {Authorization: "Bearer x", Accept: "application/json+fhir"}};
+        const read = await (await fetch(base + "/Patient/healthy", sent)).json();
+        const form = new URLSearchParams({patient: "baclofen-kidney", code: "http://loinc.org|98979-8"});
+        const found = await (await fetch(base + "/Observation/_search", {method: "POST", body: form})).json();
+        return [read.name[0].family, found.total];
+    }"""
+    with chromium() as browser, page_of(browser, running.base) as watched:
+        assert watched.page.evaluate(ask_both, running.base) == ["Demo", 1]
