@@ -66,6 +66,7 @@ ALLOWED = {
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors", "logs"},
+    "demo_fhir": {"core.values", "errors", "fixtures", "web.cors", "web.errors", "web.json_body"},
     "web": {
         "core.evaluate",
         "core.values",
