@@ -14,7 +14,7 @@ from limits.strategies import SlidingWindowCounterRateLimiter
 
 from cds_service.errors import Busy, TooOften
 from cds_service.settings import CallLimits
-from cds_service.web.caller import OPEN, current_caller
+from cds_service.web.caller import OPEN, Caller, current_caller
 from cds_service.web.metrics import Metrics
 
 
@@ -48,7 +48,7 @@ def limit_rate(app: Flask, limits: CallLimits, closing: Callable[[Callable[[], o
     @app.before_request
     def enter() -> None:
         if _is_call():
-            caller = current_caller()
+            caller = current_caller() if "caller" in g else Caller()  # pages let in by themselves
             peer = request.remote_addr or "" if caller.client == OPEN else ""
             rate.take(caller.client, peer)
 
