@@ -66,6 +66,7 @@ ALLOWED = {
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors", "logs"},
+    "listcheck": {"core", "fhir"},
     "web": {
         "core.evaluate",
         "core.values",
@@ -74,6 +75,7 @@ ALLOWED = {
         "fhir",
         "errors",
         "keys",
+        "listcheck",
         "logs",
         "outgoing",
         "settings",

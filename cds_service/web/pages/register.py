@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from flask import Flask
 
-from cds_service.web.pages.frame import Frame, files_blueprint
+from cds_service.web.pages.check import add_check
+from cds_service.web.pages.frame import WORKBENCH, Frame, files_blueprint, for_operators_only, pages_blueprint
+from cds_service.web.pages.guard import same_site_only
 from cds_service.web.pages.parts import Parts
 
 
@@ -18,5 +20,9 @@ def register_pages(app: Flask, parts: Parts) -> None:
     if settings.knowledge_pages:
         pass
     if settings.workbench:
-        pass
+        workbench = pages_blueprint(WORKBENCH)
+        for_operators_only(workbench, frame, settings.metrics_from)
+        same_site_only(workbench)
+        add_check(workbench, frame, parts)
+        app.register_blueprint(workbench)
     app.jinja_env.globals["frame"] = frame
