@@ -67,6 +67,7 @@ ALLOWED = {
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors", "logs"},
     "listcheck": {"core", "fhir"},
+    "insights": {"core.values", "outcomes", "store"},
     "web": {
         "core.evaluate",
         "core.values",
@@ -74,8 +75,10 @@ ALLOWED = {
         "clients",
         "fhir",
         "errors",
+        "insights",
         "keys",
         "listcheck",
+        "outcomes",
         "logs",
         "outgoing",
         "settings",

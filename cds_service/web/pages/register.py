@@ -7,6 +7,7 @@ from flask import Flask
 from cds_service.web.pages.check import add_check
 from cds_service.web.pages.frame import WORKBENCH, Frame, files_blueprint, for_operators_only, pages_blueprint
 from cds_service.web.pages.guard import same_site_only
+from cds_service.web.pages.insights import add_insights
 from cds_service.web.pages.parts import Parts
 
 
@@ -24,5 +25,6 @@ def register_pages(app: Flask, parts: Parts) -> None:
         for_operators_only(workbench, frame, settings.metrics_from)
         same_site_only(workbench)
         add_check(workbench, frame, parts)
+        add_insights(workbench, frame, parts)
         app.register_blueprint(workbench)
     app.jinja_env.globals["frame"] = frame
