@@ -12,6 +12,7 @@ from jsonschema import Draft202012Validator
 from cds_service.core.values import Knowledge
 from cds_service.settings import Access
 from cds_service.web.openapi import describe_api
+from cds_service.web.pages.frame import BLUEPRINTS
 from cds_service.web.services import SERVICES
 from tests.helpers import strict_json
 
@@ -52,11 +53,12 @@ def _references(value: Any) -> list[str]:
 
 
 def test_the_document_has_every_route_and_no_other(app: Flask, client: FlaskClient) -> None:
-    """Whatever the application answers is described, each service by its own path."""
+    """Whatever the application answers is described, each service by its own path; pages for people are no API."""
     described = {(path, method.upper()) for path, item in document_of(client)["paths"].items() for method in item}
     routed = {
         (rule.rule.replace("<service>", service), method)
         for rule in app.url_map.iter_rules()
+        if rule.endpoint.split(".")[0] not in BLUEPRINTS
         for method in rule.methods - {"HEAD", "OPTIONS"}
         for service in (SERVICES if "<service>" in rule.rule else ("",))
     }

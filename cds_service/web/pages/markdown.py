@@ -1,27 +1,27 @@
-"""Markdown of cards -> HTML that may stand in a page: CommonMark without raw HTML and images, links to http(s) only."""
+"""Markdown of cards -> HTML. HTML in it stays text, as do pictures and headings; links do not tell where they were."""
 
 from __future__ import annotations
 
-from functools import cache
-from typing import Any
+from collections.abc import Iterable
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 from markupsafe import Markup
+
+# A heading inside a card would break the outline of the page it stands on.
+_READER = MarkdownIt("commonmark", {"html": False}).disable(["image", "heading", "lheading"])
+_ALONE = "noreferrer noopener"
 
 
 def as_html(text: str) -> Markup:
-    """The text as HTML. Raw HTML in it is shown as text; what a link leads to learns nothing of this page."""
-    return Markup(_reader().render(text))  # markdown-it escapes what is not its own
+    """`text` as HTML that is safe in a page."""
+    tokens = _READER.parse(text)
+    _guard_links(tokens)
+    return Markup(_READER.renderer.render(tokens, _READER.options, {}))
 
 
-@cache
-def _reader() -> MarkdownIt:
-    reader = MarkdownIt("commonmark", {"html": False}).enable(["table"]).disable("image")
-    reader.add_render_rule("link_open", _link)
-    return reader
-
-
-def _link(renderer: Any, tokens: Any, at: int, options: Any, _: Any) -> str:
-    tokens[at].attrSet("rel", "noreferrer noopener")
-    tokens[at].attrSet("target", "_blank")
-    return str(renderer.renderToken(tokens, at, options, {}))
+def _guard_links(tokens: Iterable[Token]) -> None:
+    for token in tokens:
+        if token.type == "link_open":
+            token.attrSet("rel", _ALONE)
+        _guard_links(token.children or ())
