@@ -5,6 +5,7 @@ from __future__ import annotations
 from flask import Flask
 
 from cds_service.web.pages.frame import Frame, files_blueprint
+from cds_service.web.pages.knowledge import knowledge_blueprint
 from cds_service.web.pages.parts import Parts
 
 
@@ -16,7 +17,7 @@ def register_pages(app: Flask, parts: Parts) -> None:
     frame = Frame(parts.knowledge, settings.workbench, settings.knowledge_pages)
     app.register_blueprint(files_blueprint())
     if settings.knowledge_pages:
-        pass
+        app.register_blueprint(knowledge_blueprint(parts, frame))
     if settings.workbench:
         pass
     app.jinja_env.globals["frame"] = frame
