@@ -66,7 +66,11 @@ ALLOWED = {
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors", "logs"},
+    "explained": {"core.values", "core.naming"},
     "web": {
+        "examples",
+        "explained",
+        "knowledge.card_files",
         "core.evaluate",
         "core.values",
         "core.identity",

@@ -9,12 +9,13 @@ from typing import Any
 def as_json(value: Any) -> Any:
     """Dataclasses become objects, tuples arrays, sets sorted arrays; the rest stays."""
     if is_dataclass(value):
-        return {_camel(field.name): as_json(getattr(value, field.name)) for field in fields(value)}
+        return {camel_case(field.name): as_json(getattr(value, field.name)) for field in fields(value)}
     if isinstance(value, (tuple, list)):
         return [as_json(part) for part in value]
     return sorted(value) if isinstance(value, frozenset) else value
 
 
-def _camel(name: str) -> str:
+def camel_case(name: str) -> str:
+    """ "mechanism_kind" → "mechanismKind"."""
     first, *others = name.split("_")
     return first + "".join(word.title() for word in others)

@@ -27,7 +27,7 @@ class Subject:
 
 def tell_all(tests: tuple[Test, ...], subject: Subject) -> tuple[Said, ...]:
     """A statement for each test; all must hold."""
-    return tuple(_TELLERS[test.kind](test, subject) for test in tests)
+    return tuple(TELLERS[test.kind](test, subject) for test in tests)
 
 
 def the_slot(slot: str, subject: Subject) -> str:
@@ -135,7 +135,7 @@ def _any(test: Test, subject: Subject) -> Said:
     return Said("one of these holds", any_of=tuple(tell_all(branch, subject) for branch in test.branches))
 
 
-_TELLERS: dict[str, Callable[[Test, Subject], Said]] = {
+TELLERS: dict[str, Callable[[Test, Subject], Said]] = {
     "any": _any,
     "number": _number,
     "unknown": _unknown,

@@ -23,7 +23,8 @@ def asked_filters() -> Filters:
 def listing(entries: tuple[Entry, ...], filters: Filters, knowledge: Knowledge) -> dict[str, Any]:
     """What the template of the list shows."""
     found = select_cards(entries, filters, knowledge)
-    by_topic = {topic: [entry for entry in found if entry.topic == topic.id] for topic in knowledge.topics.values()}
+    topics = sorted(knowledge.topics.values(), key=lambda topic: topic.name)
+    by_topic = {topic: [entry for entry in found if entry.topic == topic.id] for topic in topics}
     return {
         "filters": filters,
         "is_filtered": any(asdict(filters).values()),
