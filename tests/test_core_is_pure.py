@@ -69,7 +69,11 @@ ALLOWED = {
     "demo_fhir": {"core.values", "errors", "fixtures", "web.cors", "web.errors", "web.json_body"},
     "listcheck": {"core", "fhir"},
     "insights": {"core.values", "outcomes", "store"},
+    "explained": {"core.values", "core.naming"},
     "web": {
+        "examples",
+        "explained",
+        "knowledge.card_files",
         "core.evaluate",
         "core.values",
         "core.identity",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
 from jsonschema import Draft202012Validator
+from werkzeug.routing import Rule
 
 from cds_service.core.values import Knowledge
 from cds_service.settings import Access
@@ -17,6 +19,7 @@ from cds_service.web.services import SERVICES
 from tests.helpers import strict_json
 
 JSON = dict[str, Any]
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 
 
 def document_of(client: FlaskClient) -> JSON:
@@ -53,16 +56,21 @@ def _references(value: Any) -> list[str]:
 
 
 def test_the_document_has_every_route_and_no_other(app: Flask, client: FlaskClient) -> None:
-    """Whatever the application answers is described, each service by its own path; pages for people are no API."""
+    """Whatever the application answers in JSON is described, each service by its own path; pages are for people."""
     described = {(path, method.upper()) for path, item in document_of(client)["paths"].items() for method in item}
     routed = {
-        (rule.rule.replace("<service>", service), method)
+        (_PARAMETER.sub(r"{\1}", rule.rule.replace("<service>", service)), method)
         for rule in app.url_map.iter_rules()
-        if rule.endpoint.split(".")[0] not in BLUEPRINTS
+        if not _is_page(rule)
         for method in rule.methods - {"HEAD", "OPTIONS"}
         for service in (SERVICES if "<service>" in rule.rule else ("",))
     }
     assert described == routed
+
+
+def _is_page(rule: Rule) -> bool:
+    blueprint, _, name = rule.endpoint.partition(".")
+    return blueprint in BLUEPRINTS and not name.endswith("_json")
 
 
 def test_operations_have_ids_of_their_own(client: FlaskClient) -> None:

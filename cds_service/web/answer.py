@@ -10,12 +10,13 @@ from cds_service.fhir.actions import write_action
 from cds_service.fhir.request import ReadRequest
 
 EXTENSION = "local.cds-service"
+_HOW = "How this rule works"
 _TOPIC_SYSTEM = "urn:cds-service:topics"
 
 
-def write_answer(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge, today: date) -> JSON:
-    """The whole response body."""
-    cards = [_card(card, read, knowledge, today) for card in evaluation.cards]
+def write_answer(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge, today: date, pages: str = "") -> JSON:
+    """The whole response body. `pages`: the base URL of the knowledge pages, that cards may link to; empty: none."""
+    cards = [_card(card, read, knowledge, today, pages) for card in evaluation.cards]
     answer: JSON = {"cards": cards}
     extension = _report(read, evaluation, knowledge)
     if cards or set(extension) - {"knowledge"}:
@@ -41,7 +42,7 @@ def _report(read: ReadRequest, evaluation: Evaluation, knowledge: Knowledge) -> 
     return report
 
 
-def _card(card: Card, read: ReadRequest, knowledge: Knowledge, today: date) -> JSON:
+def _card(card: Card, read: ReadRequest, knowledge: Knowledge, today: date, pages: str) -> JSON:
     written: JSON = {
         "uuid": card.uuid,
         "summary": card.summary,
@@ -59,10 +60,17 @@ def _card(card: Card, read: ReadRequest, knowledge: Knowledge, today: date) -> J
         written["overrideReasons"] = [
             {"code": r.code, "system": r.system, "display": r.display} for r in card.override_reasons
         ]
-    if card.links:
-        written["links"] = [{"label": label, "url": url, "type": "absolute"} for label, url in card.links]
+    written |= _links(card, knowledge, pages)
     written["extension"] = {EXTENSION: _card_report(card)}
     return written
+
+
+def _links(card: Card, knowledge: Knowledge, pages: str) -> JSON:
+    """Sources, then the page of the leading rule; a card about the check itself came from no rule."""
+    links, lead = list(card.links), card.rules[0][0]
+    if pages and lead not in knowledge.notices:
+        links.append((_HOW, f"{pages}/knowledge/{lead}"))
+    return {"links": [{"label": label, "url": url, "type": "absolute"} for label, url in links]} if links else {}
 
 
 def _card_report(card: Card) -> JSON:

@@ -31,6 +31,7 @@ def hooks_blueprint(
     """Routes for discovery and the services. `today` is asked once per call."""
     hooks = Blueprint("hooks", __name__)
     discovery = describe_services(knowledge)
+    pages = settings.access.public_url if settings.knowledge_pages else ""
 
     def complete(root: JSON, patient_id: str, prefetch: JSON, drafts: list[JSON], note: Note) -> Fetched:
         current_record().missed = [part for part in knowledge.chart_queries if part not in prefetch]
@@ -56,7 +57,7 @@ def hooks_blueprint(
         key = card_key(settings.storage.card_keys[0], caller.client, caller.tenant)
         evaluation = evaluate(replace(read.request, card_key=key), knowledge, day)
         current_record().checked(read, evaluation, knowledge.chart_queries)
-        response = json_response(write_answer(read, evaluation, knowledge, day))
+        response = json_response(write_answer(read, evaluation, knowledge, day, pages))
         shown.add(day, caller.client, map(_origin, evaluation.cards))
         return response
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,7 @@ from cds_service.core.values import JSON, Knowledge
 from cds_service.settings import Access
 from cds_service.web import schemas
 from cds_service.web.json_body import json_response
+from cds_service.web.knowledge_api import KNOWLEDGE_READS, KNOWLEDGE_SCHEMAS
 from cds_service.web.services import SERVICES
 
 _REFUSALS = {
@@ -27,6 +29,7 @@ _REFUSALS = {
     "500": "A fault of the service. Nothing was checked.",
     "503": "Not now; Retry-After says when to come back.",
 }
+_PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
 _PLACE = "#/components/schemas/"
 _OF_ANY = ("405", "500")
 _OF_A_CALL = ("400", "401", "404", "413", "429", "503", *_OF_ANY)
@@ -45,11 +48,11 @@ def openapi_blueprint(app: Flask, knowledge: Knowledge, access: Access) -> Bluep
 
 def describe_api(rules: Iterable[Rule], knowledge: Knowledge, access: Access) -> JSON:
     """The document. A path is in it where one of `rules` answers it, a token is where callers must show one."""
-    routed = {rule.rule.replace("<", "{").replace(">", "}") for rule in rules}
+    routed = {_PARAMETER.sub(r"{\1}", rule.rule) for rule in rules}
     described = _hook_calls() if "/cds-services/{service}" in routed else {}
     if "/cds-services/{service}/feedback" in routed:
         described |= {f"/cds-services/{service}/feedback": _feedback(service) for service in SERVICES}
-    described |= {path: item for path, item in _reads().items() if path in routed}
+    described |= {path: item for path, item in (_reads() | _knowledge()).items() if path in routed}
     paths = dict(sorted(described.items()))
     components: JSON = {"schemas": _used(_components(knowledge), paths)}
     document: JSON = {
@@ -86,6 +89,7 @@ def _components(knowledge: Knowledge) -> JSON:
     prefetch = dict.fromkeys(knowledge.chart_queries, schemas.PREFETCH_SCHEMA)
     calls = {_request_name(hook): schemas.request_schema(hook, prefetch) for hook in SERVICES.values()}
     return calls | {
+        **KNOWLEDGE_SCHEMAS,
         "Cards": schemas.RESPONSE_SCHEMA,
         "Discovery": schemas.DISCOVERY_SCHEMA,
         "Feedback": schemas.FEEDBACK_SCHEMA,
@@ -143,6 +147,17 @@ def _reads() -> JSON:
         "/readyz": _read("readiness", "Whether it can do its work.", ready | {"503": down}),
         "/metrics": _read("metrics", "Figures.", {"200": metrics, **_refusals("403", *_OF_ANY)}),
         "/openapi.json": _read("document", "This document.", _document()),
+    }
+
+
+def _knowledge() -> JSON:
+    """The cards, for everybody: they hold no patient data."""
+    return {
+        path: {
+            "get": _read(name, summary, _responses(answer, schema, *(("404",) if "{" in path else ()), *_OF_ANY))["get"]
+            | {"parameters": parameters}
+        }
+        for path, (name, summary, answer, schema, parameters) in KNOWLEDGE_READS.items()
     }
 
 

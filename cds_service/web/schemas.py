@@ -58,10 +58,15 @@ _SUGGESTION: Schema = {
     },
     "additionalProperties": False,  # CH-121: no actionSelectionBehavior
 }
+# A link may lead to this service where it runs on the client's own machine.
+_LINKED: Schema = {
+    "type": "string",
+    "pattern": r"^(https://[^/\s]+|http://(localhost|127\.\d+\.\d+\.\d+|\[::1\])(:\d+)?)(/\S*)?$",
+}
 _LINK: Schema = {
     "type": "object",
     "required": ["label", "url", "type"],  # CH-130
-    "properties": {"label": _TEXT, "url": _HTTPS, "type": {"const": "absolute"}},  # CH-131
+    "properties": {"label": _TEXT, "url": _LINKED, "type": {"const": "absolute"}},  # CH-131
     "additionalProperties": False,  # CH-132, CH-133: no appContext, no autolaunchable
 }
 _SOURCE: Schema = {

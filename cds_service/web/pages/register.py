@@ -8,6 +8,7 @@ from cds_service.web.pages.check import add_check
 from cds_service.web.pages.frame import WORKBENCH, Frame, files_blueprint, for_operators_only, pages_blueprint
 from cds_service.web.pages.guard import same_site_only
 from cds_service.web.pages.insights import add_insights
+from cds_service.web.pages.knowledge import knowledge_blueprint
 from cds_service.web.pages.parts import Parts
 from cds_service.web.pages.workbench import add_try_it
 
@@ -20,7 +21,7 @@ def register_pages(app: Flask, parts: Parts) -> None:
     frame = Frame(parts.knowledge, settings.workbench, settings.knowledge_pages)
     app.register_blueprint(files_blueprint())
     if settings.knowledge_pages:
-        pass
+        app.register_blueprint(knowledge_blueprint(parts, frame))
     if settings.workbench:
         workbench = pages_blueprint(WORKBENCH)
         for_operators_only(workbench, frame, settings.metrics_from)
