@@ -1,4 +1,4 @@
-"""The command line: serve, probe, check, fixture, lint, resolve, clients, cohort, burden, feedback, db."""
+"""The command line: serve, probe, check, fixture, demo-fhir, lint, resolve, clients, cohort, burden, feedback, db."""
 
 from __future__ import annotations
 
@@ -58,6 +58,10 @@ def _parser() -> argparse.ArgumentParser:
     fixture.add_argument("name", nargs="?", help="leave out to list all")
     fixture.add_argument("--today", type=_day, default=None, help="move the dates to this day instead")
     fixture.set_defaults(run=_fixture)
+
+    demo = commands.add_parser("demo-fhir", help="start a FHIR server (R4) with made-up patients, on this machine only")
+    demo.add_argument("--port", type=_count, default=8081, help="default 8081")
+    demo.set_defaults(run=_demo_fhir)
 
     lint = commands.add_parser("lint", help="check all card files; prints every fault at once")
     lint.add_argument("card", nargs="*", help="ids of cards to check; without one, all are")
@@ -231,6 +235,15 @@ def _fixture(options: argparse.Namespace) -> int:
         )
         return 2
     print(moved_to(known[options.name], options.today or _today()))
+    return 0
+
+
+def _demo_fhir(options: argparse.Namespace) -> int:
+    from cds_service.demo_fhir.serving import serve_demo
+    from cds_service.settings import read_open_settings
+
+    zone = read_open_settings(os.environ).timezone
+    serve_demo(options.port, lambda: datetime.now(zone).date())
     return 0
 
 

@@ -17,7 +17,7 @@ from cds_service.core.values import JSON, ConditionGroup, Knowledge
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _UNITS = {"mg": "mg", "g": "g", "mcg": "ug", "ml": "mL", "tablet": "{tbl}", "tablets": "{tbl}"}
 _UNITS |= {"capsule": "{capsule}", "capsules": "{capsule}", "pill": "{pill}", "pills": "{pill}"}
-_ROUTES = {
+ROUTES = {
     "oral": ("26643006", "Oral route"),
     "vaginal": ("16857009", "Vaginal route"),
     "rectal": ("37161004", "Rectal route"),
@@ -130,7 +130,7 @@ def _dosage(entry: Mapping[str, Any], today: date) -> JSON:
     if entry.get("as_needed"):
         dosage["asNeededBoolean"] = True
     if "route" in entry:
-        code, display = _ROUTES[entry["route"]]
+        code, display = ROUTES[entry["route"]]
         dosage["route"] = {"coding": [{"system": "http://snomed.info/sct", "code": code, "display": display}]}
     if "dose" in entry:
         number, unit = _amount(entry["dose"])
@@ -201,9 +201,12 @@ def _observations(facts: Mapping[str, Any], knowledge: Knowledge, today: date) -
     return found
 
 
-def _own_code(group: ConditionGroup, knowledge: Knowledge) -> str:
-    """A code that stands for this condition and, where there is one, for no other."""
-    return min(group.snomed, key=lambda code: (len(knowledge.condition_index["snomed", code]), code))
+def code_of(group: ConditionGroup, knowledge: Knowledge) -> JSON:
+    """A coding that stands for this condition and, where there is one, for no other."""
+    if not group.snomed:
+        return {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": group.icd10[0]}
+    own = min(group.snomed, key=lambda code: (len(knowledge.condition_index["snomed", code]), code))
+    return {"system": "http://snomed.info/sct", "code": own}
 
 
 def _conditions(facts: Mapping[str, Any], knowledge: Knowledge, today: date) -> list[JSON]:
@@ -211,11 +214,6 @@ def _conditions(facts: Mapping[str, Any], knowledge: Knowledge, today: date) -> 
     for position, item in enumerate(facts.get("conditions", [])):
         entry: Mapping[str, Any] = {"condition": item} if isinstance(item, str) else item
         group = knowledge.conditions[entry["condition"]]
-        coding = (
-            {"system": "http://snomed.info/sct", "code": _own_code(group, knowledge)}
-            if group.snomed
-            else {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": group.icd10[0]}
-        )
         clinical = "resolved" if entry.get("resolved") else "active"
         condition: JSON = {
             "resourceType": "Condition",
@@ -223,7 +221,7 @@ def _conditions(facts: Mapping[str, Any], knowledge: Knowledge, today: date) -> 
             "clinicalStatus": {
                 "coding": [{"system": "http://terminology.hl7.org/CodeSystem/condition-clinical", "code": clinical}]
             },
-            "code": {"coding": [coding]},
+            "code": {"coding": [code_of(group, knowledge)]},
             "subject": {"reference": f"Patient/{_PATIENT}"},
         }
         if "days_ago" in entry:

@@ -94,18 +94,25 @@ def _beginning(day: date | None, zone: ZoneInfo) -> datetime | None:
 
 
 def _report(counts: Counts, ids: Iterable[str], since: date | None) -> Report:
-    names = {rule_bits(name).hex(): name for name in (*(entry.rule for entry in counts.shown), *ids)}
+    names = names_by_bits((*(entry.rule for entry in counts.shown), *ids))
     shown = Counter({(entry.rule, entry.version & 0xFF): entry.times for entry in counts.shown})
     told: dict[tuple[str, int], list[Outcome]] = {}
     for outcome in counts.outcomes:
         told.setdefault((names.get(outcome.rule, f"#{outcome.rule}"), outcome.version), []).append(outcome)
     lines = [
-        _line(card, version, shown[card, version], told.get((card, version), [])) for card, version in shown | told
+        line_of(card, version, shown[card, version], told.get((card, version), [])) for card, version in shown | told
     ]
     return Report(since, tuple(sorted(lines, key=lambda n: (-n.shown, n.card, n.version))), counts.foreign)
 
 
-def _line(card: str, version: int, shown: int, told: list[Outcome]) -> Line:
+def names_by_bits(ids: Iterable[str]) -> dict[str, str]:
+    """The id behind each hash of an id that stands in the uuids of cards."""
+    return {rule_bits(name).hex(): name for name in ids}
+
+
+def line_of(card: str, version: int, shown: int, told: Iterable[Outcome]) -> Line:
+    """The line of one card and version from its outcomes."""
+    told = tuple(told)
     reasons: Counter[tuple[str, str]] = Counter()
     for entry in told:
         if entry.outcome == "overridden":

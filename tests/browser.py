@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
 _FLAGS = (
     "--no-sandbox",  # refused to root otherwise
@@ -25,6 +25,7 @@ _FLAGS = (
     "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # a page that asks anybody else for anything fails
 )
 _MISSING = "Chromium is missing, so this page is not tested. Install it: apt-get install chromium"
+_PATIENCE = 30_000  # milliseconds; a guard, many times the usual
 WIDTHS = {"narrow": 360, "usual": 1280}
 
 
@@ -34,6 +35,7 @@ def chromium() -> Iterator[Browser]:
     path = shutil.which("chromium")
     if path is None:
         (pytest.fail if os.environ.get("CI") else pytest.skip)(_MISSING)
+    expect.set_options(timeout=_PATIENCE)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=path, args=list(_FLAGS))
         try:
@@ -60,7 +62,7 @@ def page_of(browser: Browser, base: str, width: int = 1280, scheme: str = "light
     context = browser.new_context(
         base_url=base, viewport={"width": width, "height": 900}, color_scheme="dark" if scheme == "dark" else "light"
     )
-    context.set_default_timeout(20_000)
+    context.set_default_timeout(_PATIENCE)
     watched = Watched(context.new_page())
     watched.page.on("console", lambda message: _note(watched, message))
     watched.page.on("pageerror", lambda error: watched.faults.append(str(error)))

@@ -11,7 +11,9 @@ from sqlalchemy import select
 from werkzeug.test import TestResponse
 
 from cds_service.app import create_app
-from cds_service.settings import read_settings
+from cds_service.core.identity import card_key, card_uuid
+from cds_service.core.values import CardOrigin
+from cds_service.settings import PUBLISHED_CARD_KEY, read_settings
 from cds_service.store.database import Store
 from cds_service.store.tables import feedback
 from cds_service.web.json_body import write_json
@@ -26,6 +28,12 @@ OURS = "urn:cds-service:override-reasons"
 def app_with(database: str, day: date = TODAY, **settings: str) -> Flask:
     """The application with this database."""
     return create_app(read_settings({"CDS_AUTH": "off", "CDS_DATABASE_URL": database, **settings}), lambda: day)
+
+
+def invented(rule: str, call: str, version: int = 1) -> str:
+    """The uuid of a card of this rule, as a service with the published key makes it."""
+    key = card_key(PUBLISHED_CARD_KEY, "open", "")
+    return card_uuid(key, call, CardOrigin(rule, version, "warning"), ())
 
 
 def overridden(card: str, code: str = "", system: str = OURS, comment: str = "", **changes: Any) -> JSON:

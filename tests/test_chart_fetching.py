@@ -341,6 +341,20 @@ def test_ch084_a_refused_part_degrades_that_part_only(
     assert "laboratory results" in json.dumps(answer["cards"])
 
 
+@pytest.mark.parametrize(("status", "warns"), [(404, False), (403, True), (500, True)])
+def test_ch084_a_server_without_a_source_of_medications_brings_no_warning(
+    client: FlaskClient, knowledge: Knowledge, ehr: Ehr, status: int, warns: bool
+) -> None:
+    """404 to a search: the server does not know the type. It is named as not seen, as for clients without it."""
+    body = call(knowledge, ehr)
+    ehr.answers["MedicationDispense"] = (status, b"")
+    answer = answer_of(client, body)
+    assert speaks(answer)
+    assert not_seen(answer) == ["medicationDispenses"]
+    assert any("was not seen" in card["summary"] for card in answer["cards"]) is warns
+    assert "Not seen: " in json.dumps(answer["cards"])
+
+
 def test_ch084_ch092_a_refused_medication_list_is_a_card_or_412(
     client: FlaskClient, strict: FlaskClient, knowledge: Knowledge, ehr: Ehr
 ) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from flask.testing import FlaskClient
 
@@ -79,3 +81,22 @@ def test_a_trailing_slash_is_never_redirected(client: FlaskClient, address: str,
     assert response.status_code not in range(300, 400)
     response = client.open(address, method=method, data=b"{}")
     assert response.status_code not in range(300, 400)
+
+
+def test_a_preflight_is_not_counted_as_a_call(client: FlaskClient) -> None:
+    """It costs nothing, so it must not make the calls look faster than they are."""
+    before = _counted(client)
+    preflight(client, SIGN)
+    after = _counted(client)
+    assert set(after.items()) - set(before.items()) == {("preflight", before.get("preflight", 0) + 1), _looked(after)}
+
+
+def _counted(client: FlaskClient) -> dict[str, int]:
+    figures = client.get("/metrics").get_data(as_text=True)
+    found = re.findall(r'^cds_request_seconds_count{service="([^"]+)",status="200"} (\d+)', figures, re.M)
+    return {service: int(float(count)) for service, count in found}
+
+
+def _looked(counted: dict[str, int]) -> tuple[str, int]:
+    """Looking at the figures is a request too."""
+    return "metrics", counted["metrics"]

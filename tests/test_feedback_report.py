@@ -14,13 +14,11 @@ import pytest
 from flask.testing import FlaskClient
 
 from cds_service.app import close_app
-from cds_service.core.identity import card_key, card_uuid
 from cds_service.core.values import CardOrigin, Knowledge
-from cds_service.settings import PUBLISHED_CARD_KEY
 from cds_service.store.database import Store
 from cds_service.store.feedback import FeedbackItem, save_feedback
 from tests.commands import refusal, run
-from tests.feedback import accepted, app_with, overridden, send
+from tests.feedback import accepted, app_with, invented, overridden, send
 from tests.helpers import TODAY, answer_of, cns_card, hook_call, rules_of
 
 JSON = dict[str, Any]
@@ -40,12 +38,6 @@ def report(database: str, *options: str) -> JSON:
     assert done.returncode == 0, done.stderr
     found: JSON = json.loads(done.stdout)
     return found
-
-
-def invented(rule: str, call: str, version: int = 1) -> str:
-    """The uuid of a card of this rule, as a service with the published key makes it."""
-    key = card_key(PUBLISHED_CARD_KEY, "open", "")
-    return card_uuid(key, call, CardOrigin(rule, version, "warning"), ())
 
 
 def test_what_was_shown_and_what_became_of_it(client: FlaskClient, database: str, knowledge: Knowledge) -> None:

@@ -32,7 +32,7 @@ def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluat
     findings, unjudged = find_interactions(medications, facts, knowledge)
     shown = tuple(f for f in findings if is_shown(f) and f.rule.id not in knowledge.silenced)
     silenced = {f.rule.id: f.rule for f in findings if is_shown(f) and f.rule.id in knowledge.silenced}
-    scope = _scope(request, medications, knowledge)
+    scope = scope_of(request, medications, knowledge)
     cards = compose_cards(shown, request, medications, facts, knowledge, scope)
     checked = any(m.is_new and m.ingredients for m in medications)
     notices = [
@@ -52,7 +52,7 @@ def _sorted(cards: tuple[Card, ...]) -> tuple[Card, ...]:
     return tuple(sorted(cards, key=lambda c: -indicator_rank(c.indicator)))
 
 
-def _scope(request: HookRequest, medications: tuple[Medication, ...], knowledge: Knowledge) -> str:
+def scope_of(request: HookRequest, medications: tuple[Medication, ...], knowledge: Knowledge) -> str:
     """One line: what was checked with what, and what never is."""
     ordered = sum(m.is_new for m in medications)
     current = [m for m in medications if m.was_taken or m.role == "stopping"]

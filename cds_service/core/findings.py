@@ -131,6 +131,7 @@ def _finding(rule: Rule, situation: Situation, matched: Verdict) -> Finding | No
     finding = Finding(
         rule=rule,
         participants=situation.participants,
+        orders=tuple(sorted({p.medication.entry.key for p in situation.participants if p.medication.is_new})),
         severity=severity,
         indicator=indicator,
         face=face,

@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from decimal import Decimal
-from operator import itemgetter
 
 from cds_service.core.dosing import (
     clock_minutes,
@@ -77,7 +76,7 @@ def _first_of_each(medications: Iterable[Medication]) -> list[Medication]:
     A source that states no dose adds nothing to one that does; sources with different doses are all kept.
     """
     seen: dict[tuple[object, ...], Medication] = {}
-    ordered = sorted(((_order(m), m) for m in medications), key=itemgetter(0))
+    ordered = sorted(((_order(m), m) for m in medications), key=lambda pair: pair[0])
     dosed = {_therapy(m) for _, m in ordered if _is_dosed(m)}
     for order, medication in ordered:
         if not _is_dosed(medication) and _therapy(medication) in dosed:

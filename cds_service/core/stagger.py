@@ -74,12 +74,12 @@ def _staggered(
     count = medication.doses_per_day
     names = {drug.ingredients for drug in drugs} - {medication.ingredients}
     partners = [m for m in plan.medications if m.ingredients in names and _is_in_use(m)]
-    others = [(p, *_times_of(p, entry)) for p in partners]
+    others = [(p, *times_of(p, entry)) for p in partners]
     if count is None or not others or any(not times for _, times, _ in others):
         return None
     fixed = tuple(t for _, times, _ in others for t in times)
     apart = (entry.min_distance_hours, entry.min_hours_after or entry.min_distance_hours)
-    if all(stated for _, _, stated in others) and are_apart(_times_of(medication, entry)[0], fixed, apart):
+    if all(stated for _, _, stated in others) and are_apart(times_of(medication, entry)[0], fixed, apart):
         return None
     times = place_doses(count, fixed, entry.limits[name], entry.waking, apart)
     if not times or times == medication.times:
@@ -112,8 +112,8 @@ def _may_be_moved(entry: SuggestionPlan, medication: Medication, plan: Plan) -> 
     return plain and every_day and ordinary and medication.route == "systemic"
 
 
-def _times_of(medication: Medication, entry: SuggestionPlan) -> tuple[tuple[str, ...], bool]:
-    """(clock times, whether they are stated). Assumed times come from the suggestion's file."""
+def times_of(medication: Medication, entry: SuggestionPlan) -> tuple[tuple[str, ...], bool]:
+    """(clock times as HH:MM, whether they are stated). Assumed times come from the suggestion's file."""
     anchor = next((entry.anchors[n] for n in medication.ingredients if n in entry.anchors), "")
     if medication.times_stated:
         times = tuple(anchor or entry.waking[1] if t == "bedtime" else t for t in medication.times)

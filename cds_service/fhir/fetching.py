@@ -158,7 +158,7 @@ class ChartFetcher:
                 url = _for_dstu2(url) if is_dstu2 else url
                 if server.may_read(re.split(r"[/?]", query)[0]):
                     tasks[key] = _bind(visit.all_of, key, f"{server.base}/{url}")
-        fetched.prefetch |= self._run(tasks, visit)
+        fetched.prefetch |= {key: value for key, value in self._run(tasks, visit).items() if value is not None}
         wanted = _references(fetched.prefetch, drafts, server.base)
         groups = [wanted[n::_AT_ONCE] for n in range(min(_AT_ONCE, len(wanted)))]
         self._run({group[0]: _bind(visit.medications_at, group) for group in groups}, visit)
@@ -214,7 +214,11 @@ class _Visit:
         self._lock = threading.Lock()
 
     def all_of(self, part: str, url: str) -> Any:
-        """A resource, or the Bundle of all pages of a search; an OperationOutcome where it failed."""
+        """A resource, or the Bundle of all pages of a search; an OperationOutcome where it failed.
+
+        None where the server does not know this type of resource at all (404 to a search): that is no failure, and the
+        part stays missing, as it is for clients without such a type.
+        """
         first = self._get(part, url)
         return first if as_object(first).get("resourceType") != "Bundle" else self.rest_of(part, first)
 
@@ -255,7 +259,7 @@ class _Visit:
         except OutgoingError as error:
             return error.reason, _failure()
         if answer.status != 200:
-            return str(answer.status), _failure()
+            return str(answer.status), None if answer.status == 404 and "?" in url else _failure()
         try:
             value = self._read_json(answer.body)
         except BadRequest:

@@ -32,6 +32,8 @@ def admit_callers(app: Flask, admit: Admit) -> None:
 
     @app.before_request
     def let_in() -> None:
+        if request.blueprint in BLUEPRINTS:
+            g.caller = Caller()
         if request.method == "OPTIONS" or request.blueprint in _OPEN:
             return
         try:

@@ -87,6 +87,8 @@ def keep_records(app: Flask, metrics: Metrics, knowledge: str) -> None:
 
 def _service() -> str:
     """What was asked for, in one of a few words: a service, a service and what about it, or another route."""
+    if request.method == "OPTIONS":
+        return "preflight"
     route = (request.endpoint or "unknown").split(".")[-1]
     name = (request.view_args or {}).get("service")
     if name is None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
-from functools import cached_property
 from typing import Any
 
 from cds_service.core.values.chart import MedicationEntry, Quantity
@@ -150,12 +149,13 @@ class DoseFinding:
     taken: Decimal = Decimal(0)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that matched, with what it matched on."""
+    """A rule that matched, with what it matched on. `orders` are the keys of the draft orders it is about."""
 
     rule: Rule
     participants: tuple[Participant, ...]
+    orders: tuple[str, ...]
     severity: str
     indicator: str
     face: Face
@@ -168,11 +168,6 @@ class Finding:
     dose: DoseFinding | None = None
     given: tuple[Fact, ...] = ()
     deciding: tuple[Fact, ...] = ()
-
-    @cached_property
-    def orders(self) -> tuple[str, ...]:
-        """Keys of the draft orders it is about."""
-        return tuple(sorted({p.medication.entry.key for p in self.participants if p.medication.is_new}))
 
     @property
     def dosed(self) -> Participant:

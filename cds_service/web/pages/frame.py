@@ -1,7 +1,7 @@
 """What all pages share: their templates and files, the policy that they are shown under, and who may see them.
 
-The policy (Content Security Policy Level 3) lets a page load from this service alone, run no script but its files, and be
-framed by nobody.
+The policy (Content Security Policy Level 3) lets a page load from this service alone, run no script but its files, and
+be framed by nobody.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _POLICY = "; ".join(
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
+    "Referrer-Policy": "same-origin",  # with "no-referrer" the origin of a form is "null", as another site's may be
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-cache",
 }

@@ -1,0 +1,1 @@
+"""How cards fare week by week: shown, accepted, overridden and why, as figures and pictures."""
