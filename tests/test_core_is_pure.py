@@ -66,10 +66,10 @@ ALLOWED = {
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors", "logs"},
+    "explained": {"core.values", "core.naming"},
     "demo_fhir": {"core.values", "errors", "fixtures", "web.cors", "web.errors", "web.json_body"},
     "listcheck": {"core", "fhir"},
     "insights": {"core.values", "outcomes", "store"},
-    "explained": {"core.values", "core.naming"},
     "web": {
         "examples",
         "explained",
