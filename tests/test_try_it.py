@@ -86,7 +86,7 @@ def compose(page: Page, egfr: str, age: str = "72") -> None:
 
 
 def test_compose_stagger_and_override(browser: Browser, server: Server) -> None:
-    """Compose the patient of the founding example, see the card, move the doses; the picture and the card follow."""
+    """The patient of the founding example: move the doses, picture and card follow; override, and find it in insights."""
     with page_of(browser, server.base) as watched:
         page = opened(watched.page)
         compose(page, egfr="75")
@@ -107,6 +107,10 @@ def test_compose_stagger_and_override(browser: Browser, server: Server) -> None:
         card.get_by_label("Comment").fill("knows the risk")
         card.get_by_role("button", name="Override").click()
         expect(card).to_contain_text("Overridden: ")
+        opened_insights = page.goto("/insights")
+        assert opened_insights is not None and opened_insights.ok
+        expect(page.locator("main")).to_contain_text("Taken together before without harm")
+        expect(page.locator("main")).to_contain_text("gabapentin-")
     (kept,) = [line for line in server.lines("feedback") if line["items"] == 1][-1:]
     assert kept["foreign"] == 0
 
