@@ -86,7 +86,7 @@ def compose(page: Page, egfr: str, age: str = "72") -> None:
 
 
 def test_compose_stagger_and_override(browser: Browser, server: Server) -> None:
-    """The patient of the founding example: move the doses, picture and card follow; override, and find it in insights."""
+    """The patient of the founding example: move the doses, picture and card follow; override, find it in insights."""
     with page_of(browser, server.base) as watched:
         page = opened(watched.page)
         compose(page, egfr="75")
