@@ -27,6 +27,7 @@ _FLAGS = (
 _MISSING = "Chromium is missing, so this page is not tested. Install it: apt-get install chromium"
 _PATIENCE = 30_000  # milliseconds; a guard, many times the usual
 WIDTHS = {"narrow": 360, "usual": 1280}
+LOOKS = ((WIDTHS["usual"], "light"), (WIDTHS["narrow"], "dark"))  # each width and each colour scheme once
 
 
 @contextmanager

@@ -31,7 +31,7 @@ CANARY = "Zzcanary"
 # FUZZ_SEED: draw anew, from this seed; FUZZ_EXAMPLES: how many per test. Without them a run is the same everywhere.
 SEED = os.environ.get("FUZZ_SEED", "")
 LONG = bool(SEED)
-SHORT = int(os.environ.get("FUZZ_EXAMPLES", "40"))
+SHORT = int(os.environ.get("FUZZ_EXAMPLES", "25"))
 FUZZED = settings(
     max_examples=SHORT,
     derandomize=not SEED,

@@ -22,7 +22,7 @@ from cds_service.store.database import Store
 from cds_service.store.feedback import FeedbackItem, save_feedback
 from cds_service.store.report import Beginning, read_counts, read_week_counts
 from cds_service.store.tables import shown
-from tests.browser import WIDTHS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, chromium, expect_accessible, page_of
 from tests.feedback import accepted, app_with, invented, overridden, send
 from tests.helpers import TODAY
 from tests.servers import Server, serving
@@ -270,8 +270,7 @@ def server(tmp_path_factory: pytest.TempPathFactory, few_cards: str) -> Iterator
         yield started
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_page_is_accessible(browser: Browser, server: Server, width: int, scheme: str) -> None:
     """With charts and with all their tables open, and over a year."""
     with page_of(browser, server.base, width, scheme) as watched:

@@ -19,7 +19,7 @@ from cds_service.core.values import Knowledge
 from cds_service.explained.drugs import groups_of
 from cds_service.settings import read_settings
 from cds_service.web.knowledge_api import KNOWLEDGE_CARD_SCHEMA, KNOWLEDGE_LIST_SCHEMA
-from tests.browser import WIDTHS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, WIDTHS, chromium, expect_accessible, page_of
 from tests.feedback import accepted, app_with, overridden, send
 from tests.helpers import TODAY, answer_of, cns_card, hook_call, outcome_text, rules_of, strict_json
 from tests.own_cards import write_cards
@@ -342,8 +342,7 @@ SEEN = (
 )
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_pages_are_accessible(browser: Browser, server: Server, scheme: str, width: int) -> None:
     """axe finds nothing, nothing is wider than the window, all folds open and closed."""
     for path in SEEN:

@@ -20,7 +20,7 @@ from cds_service.settings import read_settings
 from cds_service.store.database import Store
 from cds_service.store.tables import shown
 from cds_service.web.pages.markdown import as_html
-from tests.browser import WIDTHS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, chromium, expect_accessible, page_of
 from tests.helpers import TODAY, answer_of, cns_card, hook_call
 from tests.servers import Server, serving
 from tests.tables import tables_of
@@ -361,8 +361,7 @@ def fill(page: Page, *lines: str) -> None:
     page.get_by_role("button", name="Check the list").click()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_form_and_result_are_accessible(browser: Browser, server: Server, width: int, scheme: str) -> None:
     """With thirty drugs, one unknown and one twice; and with nothing in the list."""
     with page_of(browser, server.base, width, scheme) as watched:

@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cds_service.core.values import Knowledge
 from cds_service.fixtures import fixtures_folder, read_fixtures
-from tests.browser import WIDTHS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, chromium, expect_accessible, page_of
 from tests.commands import ROOT
 from tests.helpers import TODAY, hook_call
 from tests.servers import Server, serving
@@ -217,8 +217,7 @@ def test_a_session_of_the_keyboard_alone(browser: Browser, server: Server) -> No
         expect(page.locator("#said")).to_contain_text("Taken: Stagger")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS.values(), ids=WIDTHS)
+@pytest.mark.parametrize(("width", "scheme"), LOOKS)
 def test_the_page_is_accessible(browser: Browser, server: Server, scheme: str, width: int) -> None:
     """axe finds nothing, in either colour scheme, with cards, a picture, an unread drug and open details; nor empty."""
     with page_of(browser, server.base, width, scheme) as watched:

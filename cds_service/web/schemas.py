@@ -217,7 +217,7 @@ def request_schema(hook: str, prefetch: Schema) -> Schema:
     """The body of a call to the service of `hook`; `prefetch` are the schemas of its keys."""
     context: Schema = {
         "userId": {"type": "string"},
-        "patientId": _TEXT,
+        "patientId": _TEXT | {"not": {"pattern": r"^Patient/\s*$"}},
         "encounterId": {"type": "string"},
         "draftOrders": _DRAFTS,
     }
