@@ -94,7 +94,6 @@ ALLOWED = {
         "core.values",
         "core.dosing",
         "core.evaluate",
-        "core.medications",
         "core.stagger",
         "core.tokens",
         "errors",

@@ -273,3 +273,8 @@ def clock_minutes(time: str) -> int | None:
     except (ValueError, IndexError):
         return None
     return hours * 60 + minutes if 0 <= hours < 24 and 0 <= minutes < 60 else None
+
+
+def clock_time(minutes: int) -> str:
+    """Minutes since midnight as `HH:MM`."""
+    return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -26,13 +26,13 @@ from cds_service.core.wording import counted
 def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluation:
     """Check the orders of one hook request on one day."""
     medications = read_medications(request, knowledge, today)
+    scope = _scope(request, medications, knowledge)
     if not any(m.is_new for m in medications):
-        return Evaluation((), (), (), ())
+        return Evaluation(scope, medications, (), (), (), ())
     facts = gather_facts(request.chart, knowledge, today)
     findings, unjudged = find_interactions(medications, facts, knowledge)
     shown = tuple(f for f in findings if is_shown(f) and f.rule.id not in knowledge.silenced)
     silenced = {f.rule.id: f.rule for f in findings if is_shown(f) and f.rule.id in knowledge.silenced}
-    scope = scope_of(request, medications, knowledge)
     cards = compose_cards(shown, request, medications, facts, knowledge, scope)
     checked = any(m.is_new and m.ingredients for m in medications)
     notices = [
@@ -40,6 +40,8 @@ def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluat
         *switched_off(request, medications, tuple(silenced.values()), knowledge),
     ]
     return Evaluation(
+        scope=scope,
+        medications=medications,
         cards=_sorted((*cards, *notices)),
         findings=shown,
         unshown=tuple(f for f in findings if not is_shown(f) or f.rule.id in silenced),
@@ -52,7 +54,7 @@ def _sorted(cards: tuple[Card, ...]) -> tuple[Card, ...]:
     return tuple(sorted(cards, key=lambda c: -indicator_rank(c.indicator)))
 
 
-def scope_of(request: HookRequest, medications: tuple[Medication, ...], knowledge: Knowledge) -> str:
+def _scope(request: HookRequest, medications: tuple[Medication, ...], knowledge: Knowledge) -> str:
     """One line: what was checked with what, and what never is."""
     ordered = sum(m.is_new for m in medications)
     current = [m for m in medications if m.was_taken or m.role == "stopping"]

@@ -10,7 +10,7 @@ from __future__ import annotations
 from decimal import Decimal
 from itertools import combinations
 
-from cds_service.core.dosing import clock_minutes
+from cds_service.core.dosing import clock_minutes, clock_time
 from cds_service.core.judging import Situation, judge
 from cds_service.core.planning import Plan, may_be_rewritten, new_orders
 from cds_service.core.values import (
@@ -159,7 +159,7 @@ def place_doses(
         score = (-nearest, sum(g * g for g in gaps), times)
         if best is None or score < best[0]:
             best = (score, times)
-    return tuple(_clock(t) for t in best[1]) if best else ()
+    return tuple(clock_time(t) for t in best[1]) if best else ()
 
 
 def are_apart(own: tuple[str, ...], others: tuple[str, ...], apart: tuple[int, int]) -> bool:
@@ -178,7 +178,3 @@ def _apart(one: int, other: int) -> int:
     """Minutes between two clock times, round the clock."""
     distance = abs(one - other) % _DAY
     return min(distance, _DAY - distance)
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from datetime import date
 
 from cds_service.core.evaluate import evaluate
-from cds_service.core.medications import read_medications
 from cds_service.core.values import Card, Finding, Knowledge, Medication
 from cds_service.fhir.request import read_hook_request
 from cds_service.listcheck.call import HOOK, hook_body, order_key
@@ -66,7 +65,7 @@ def check_list(pasted: Pasted, patient: Patient, knowledge: Knowledge, today: da
     """Check each drug of the list with each other, and with what is known of the patient."""
     request = read_hook_request(hook_body(pasted.lines, patient, knowledge, today), HOOK).request
     evaluation = evaluate(request, knowledge, today)
-    orders = {m.entry.key: m for m in read_medications(request, knowledge, today) if m.is_new}
+    orders = {m.entry.key: m for m in evaluation.medications if m.is_new}
     lines = tuple(_read_line(line, orders[order_key(line)]) for line in pasted.lines)
     kept = [card for card in evaluation.cards if card.rules[0][0] != _TOLD_ALREADY]
     cards = tuple(_shown(number, card, pasted.lines) for number, card in enumerate(kept, 1))

@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Any
 
-from cds_service.core.evaluate import evaluate, scope_of
-from cds_service.core.medications import read_medications
+from cds_service.core.evaluate import evaluate
 from cds_service.core.values import JSON, Knowledge, Medication
 from cds_service.fhir.request import read_hook_request
 from cds_service.workbench.timeline import day_of, describe, draw
@@ -17,12 +16,11 @@ def look_at(body: Any, hook: str, knowledge: Knowledge, today: date) -> JSON:
 
     The body is read by the same code as a hook call, without a FHIR server. Raises BadRequest.
     """
-    request = read_hook_request(body, hook).request
-    medications = read_medications(request, knowledge, today)
-    day = day_of(evaluate(request, knowledge, today), knowledge)
+    evaluation = evaluate(read_hook_request(body, hook).request, knowledge, today)
+    day = day_of(evaluation, knowledge)
     return {
-        "scope": scope_of(request, medications, knowledge),
-        "medications": [_understood(medication) for medication in medications],
+        "scope": evaluation.scope,
+        "medications": [_understood(medication) for medication in evaluation.medications],
         "day": None if day is None else {"svg": draw(day), "text": describe(day), "overlap": bool(day.overlaps)},
     }
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from html import escape
 from itertools import combinations
 
-from cds_service.core.dosing import clock_minutes
+from cds_service.core.dosing import clock_minutes, clock_time
 from cds_service.core.stagger import times_of
 from cds_service.core.values import Evaluation, Finding, Knowledge, Medication, SuggestionPlan
 
@@ -120,7 +120,7 @@ def describe(day: Day) -> str:
 
 
 def _listed(row: Row) -> str:
-    times = ", ".join(_clock(m) for m in row.doses)
+    times = ", ".join(clock_time(m) for m in row.doses)
     return times if row.stated else f"{times} (assumed)"
 
 
@@ -172,7 +172,3 @@ def _x(minutes: int) -> str:
 
 def _width(minutes: int) -> str:
     return f"{minutes * _WIDE / _DAY:g}"
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02d}:{minutes % 60:02d}"

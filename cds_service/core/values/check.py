@@ -250,11 +250,14 @@ class Card:
 class Evaluation:
     """The answer of the core to one hook request.
 
+    `scope` says in one line what was checked with what, `medications` what each order and chart entry was read as.
     `unshown` are findings that are counted and not shown, those of silenced rules among them; `silenced` are the ids
     of the silenced rules that would have shown a card. `not_checked` are new orders that were not read, or not in
     full, each with why.
     """
 
+    scope: str
+    medications: tuple[Medication, ...]
     cards: tuple[Card, ...]
     findings: tuple[Finding, ...]
     unshown: tuple[Finding, ...]
