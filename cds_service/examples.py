@@ -13,6 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from cds_service.core.values import JSON, ConditionGroup, Knowledge
+from cds_service.fhir.writing import bundle, patient, result
 
 RXNORM = "http://www.nlm.nih.gov/research/umls/rxnorm"
 _UNITS = {"mg": "mg", "g": "g", "mcg": "ug", "ml": "mL", "tablet": "{tbl}", "tablets": "{tbl}"}
@@ -43,7 +44,7 @@ def example_request(example: Mapping[str, Any], knowledge: Knowledge, today: dat
     context: JSON = {
         "userId": "Practitioner/example",
         "patientId": _PATIENT,
-        "draftOrders": _bundle(ordering, "collection"),
+        "draftOrders": bundle(ordering, "collection"),
     }
     if hook == "order-select":
         context["selections"] = [
@@ -56,34 +57,15 @@ def example_request(example: Mapping[str, Any], knowledge: Knowledge, today: dat
         "hookInstance": str(uuid.uuid5(uuid.NAMESPACE_URL, example["name"])),
         "context": context,
         "prefetch": {
-            "patient": _patient(facts, today),
-            "medicationRequests": _bundle(taking),
-            "medicationStatements": _bundle([]),
-            "medicationDispenses": _bundle([]),
-            "medicationAdministrations": _bundle([]),
-            "conditions": _bundle(_conditions(facts, knowledge, today)),
-            "observations": _bundle(_observations(facts, knowledge, today)),
+            "patient": patient(_PATIENT, facts.get("sex", ""), _age(facts), today),
+            "medicationRequests": bundle(taking),
+            "medicationStatements": bundle([]),
+            "medicationDispenses": bundle([]),
+            "medicationAdministrations": bundle([]),
+            "conditions": bundle(_conditions(facts, knowledge, today)),
+            "observations": bundle(_observations(facts, knowledge, today)),
         },
     }
-
-
-def _bundle(resources: list[JSON], kind: str = "searchset") -> JSON:
-    bundle: JSON = {"resourceType": "Bundle", "type": kind}
-    if resources:
-        bundle["entry"] = [{"resource": r} for r in resources]
-    return bundle
-
-
-def _patient(facts: Mapping[str, Any], today: date) -> JSON:
-    patient: JSON = {"resourceType": "Patient", "id": _PATIENT}
-    if "sex" in facts:
-        patient["gender"] = facts["sex"]
-    if "age" in facts:
-        years = Decimal(facts["age"])
-        whole = int(years)
-        born = date(today.year - whole, today.month, min(today.day, 28)) - timedelta(days=int((years - whole) * 365))
-        patient["birthDate"] = born.isoformat()
-    return patient
 
 
 # --- Orders ------------------------------------------------------------------------------------------
@@ -179,26 +161,14 @@ def _link_replaced(line: Line, order: JSON, taking: list[Line]) -> None:
 # --- Facts -------------------------------------------------------------------------------------------
 
 
+def _age(facts: Mapping[str, Any]) -> Decimal | None:
+    return Decimal(facts["age"]) if "age" in facts else None
+
+
 def _observations(facts: Mapping[str, Any], knowledge: Knowledge, today: date) -> list[JSON]:
-    taken = (today - timedelta(days=21)).isoformat()
-    found = []
-    for name, value in facts.items():
-        lab = knowledge.labs.get(name)
-        if lab is None:
-            continue
-        unit = next((u for u, factor in lab.units.items() if factor == 1), "")
-        found.append(
-            {
-                "resourceType": "Observation",
-                "id": f"result-{name}",
-                "status": "final",
-                "code": {"coding": [{"system": "http://loinc.org", "code": lab.loinc[0]}]},
-                "subject": {"reference": f"Patient/{_PATIENT}"},
-                "effectiveDateTime": taken,
-                "valueQuantity": {"value": value, "unit": unit},
-            }
-        )
-    return found
+    taken = today - timedelta(days=21)
+    labs = [(knowledge.labs[name], value) for name, value in facts.items() if name in knowledge.labs]
+    return [result(lab, value, taken, _PATIENT) for lab, value in labs]
 
 
 def code_of(group: ConditionGroup, knowledge: Knowledge) -> JSON:

@@ -86,14 +86,16 @@ def read_report(settings: Settings, since: date | None) -> Report:
     finally:
         store.close()
     knowledge = load_knowledge(settings.cards)
-    return _report(counts, [*(rule.id for rule in knowledge.rules), *knowledge.notices], since)
+    ids = [*(rule.id for rule in knowledge.rules), *knowledge.notices]
+    return Report(since, lines_of(counts, ids), counts.foreign)
 
 
 def _beginning(day: date | None, zone: ZoneInfo) -> datetime | None:
     return None if day is None else datetime.combine(day, time(), zone)
 
 
-def _report(counts: Counts, ids: Iterable[str], since: date | None) -> Report:
+def lines_of(counts: Counts, ids: Iterable[str]) -> tuple[Line, ...]:
+    """A line for each card and version, most often shown first. `ids` are those of the cards there are."""
     names = names_by_bits((*(entry.rule for entry in counts.shown), *ids))
     shown = Counter({(entry.rule, entry.version & 0xFF): entry.times for entry in counts.shown})
     told: dict[tuple[str, int], list[Outcome]] = {}
@@ -102,7 +104,7 @@ def _report(counts: Counts, ids: Iterable[str], since: date | None) -> Report:
     lines = [
         line_of(card, version, shown[card, version], told.get((card, version), [])) for card, version in shown | told
     ]
-    return Report(since, tuple(sorted(lines, key=lambda n: (-n.shown, n.card, n.version))), counts.foreign)
+    return tuple(sorted(lines, key=lambda n: (-n.shown, n.card, n.version)))
 
 
 def names_by_bits(ids: Iterable[str]) -> dict[str, str]:

@@ -8,12 +8,14 @@ from pathlib import Path
 import pytest
 from flask import Flask
 from flask.testing import FlaskClient
+from playwright.sync_api import Browser
 
 from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.knowledge import cards_folder, load_knowledge
 from cds_service.settings import read_settings
 from cds_service.store.database import Store
+from tests.browser import chromium
 from tests.conformance import Recorder, rows_of, watch
 from tests.helpers import TODAY
 from tests.own_cards import write_cards
@@ -26,6 +28,13 @@ def _own_state(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
         yield
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """One Chromium for the tests of a file; Playwright's loop must not outlive them."""
+    with chromium() as started:
+        yield started
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -22,7 +22,7 @@ from cds_service.store.database import Store
 from cds_service.store.feedback import FeedbackItem, save_feedback
 from cds_service.store.report import Beginning, read_counts, read_week_counts
 from cds_service.store.tables import shown
-from tests.browser import LOOKS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, expect_accessible, page_of
 from tests.feedback import accepted, app_with, invented, overridden, send
 from tests.helpers import TODAY
 from tests.servers import Server, serving
@@ -241,13 +241,6 @@ def test_the_page_is_for_operators_alone(client: FlaskClient) -> None:
 
 
 # --- In a browser --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for the tests below."""
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

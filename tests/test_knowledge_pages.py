@@ -19,7 +19,7 @@ from cds_service.core.values import Knowledge
 from cds_service.explained.drugs import groups_of
 from cds_service.settings import read_settings
 from cds_service.web.knowledge_api import KNOWLEDGE_CARD_SCHEMA, KNOWLEDGE_LIST_SCHEMA
-from tests.browser import LOOKS, WIDTHS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, WIDTHS, expect_accessible, page_of
 from tests.feedback import accepted, app_with, overridden, send
 from tests.helpers import TODAY, answer_of, cns_card, hook_call, outcome_text, rules_of, strict_json
 from tests.own_cards import write_cards
@@ -316,13 +316,6 @@ def test_no_card_links_to_pages_that_are_off(client: FlaskClient, knowledge: Kno
 
 
 # --- In a browser --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """Chromium, once for this file."""
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

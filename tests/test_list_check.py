@@ -20,7 +20,7 @@ from cds_service.settings import read_settings
 from cds_service.store.database import Store
 from cds_service.store.tables import shown
 from cds_service.web.pages.markdown import as_html
-from tests.browser import LOOKS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, expect_accessible, page_of
 from tests.helpers import TODAY, answer_of, cns_card, hook_call
 from tests.servers import Server, serving
 from tests.tables import tables_of
@@ -335,13 +335,6 @@ def test_nothing_of_a_list_is_kept(tmp_path: Path, few_cards: str, caplog: pytes
 
 
 # --- In a browser --------------------------------------------------------------------------------------
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for the tests below."""
-    with chromium() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

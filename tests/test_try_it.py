@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from cds_service.core.values import Knowledge
 from cds_service.fixtures import fixtures_folder, read_fixtures
-from tests.browser import LOOKS, chromium, expect_accessible, page_of
+from tests.browser import LOOKS, expect_accessible, page_of
 from tests.commands import ROOT
 from tests.helpers import TODAY, hook_call
 from tests.servers import Server, serving
@@ -24,13 +24,6 @@ from tests.servers import Server, serving
 JSON = dict[str, Any]
 FIXTURES = read_fixtures(fixtures_folder())
 STAGGER = "Stagger: "
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    """One browser for all tests here."""
-    with chromium() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

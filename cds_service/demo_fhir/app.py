@@ -17,13 +17,12 @@ from cds_service.demo_fhir.patients import DemoPatient, read_charts
 from cds_service.demo_fhir.search import Page, Pairs, Query, read_query, run_query
 from cds_service.errors import BadRequest
 from cds_service.web.cors import allow_browsers
-from cds_service.web.errors import outcome_body
+from cds_service.web.errors import ISSUE_CODES, outcome_body
 from cds_service.web.json_body import write_json
 
 _FORM = "application/x-www-form-urlencoded"
 _LARGEST_FORM = 100_000  # bytes
 _READING = ("GET", "HEAD", "OPTIONS")
-_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _TYPES = ", ".join(PARAMETERS)
 _NAMES = ("127.0.0.1", "localhost")  # links in answers are made of the name that the client calls, so only these count
 
@@ -126,7 +125,7 @@ def _http_error(error: HTTPException) -> Response:
         text = f"there is nothing at this address. There are /metadata and these types: {_TYPES}."
     if isinstance(error, SecurityError):
         text = f"this server answers at {' and '.join(_NAMES)} only."
-    response = _refusal(status, _CODES.get(status, "processing"), text)
+    response = _refusal(status, ISSUE_CODES.get(status, "processing"), text)
     if isinstance(error, MethodNotAllowed):
         response.headers["Allow"] = "GET, HEAD, OPTIONS"
     return response

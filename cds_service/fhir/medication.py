@@ -60,11 +60,8 @@ class Told:
 
 def has_medication(resource: JSON) -> bool:
     """Whether any `medication[x]` is there; a form not filled in yet has none."""
-    return any("medication" in name and _is_medication(name) and resource[name] is not None for name in resource)
-
-
-def _is_medication(name: str) -> bool:
-    return name.lstrip("_").startswith("medication")
+    named = (name for name in resource if "medication" in name and name.lstrip("_").startswith("medication"))
+    return any(resource[name] is not None for name in named)
 
 
 def medication_entry(resource: JSON, place: Place, told: Told) -> MedicationEntry:

@@ -6,10 +6,11 @@ otherwise cards would say that all its drugs are started together, and be louder
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 
 from cds_service.core.values import JSON, Knowledge
+from cds_service.fhir.writing import bundle, result
+from cds_service.fhir.writing import patient as write_patient
 from cds_service.listcheck.lines import Line
 from cds_service.listcheck.patient import Patient
 
@@ -27,27 +28,22 @@ def hook_body(lines: tuple[Line, ...], patient: Patient, knowledge: Knowledge, t
     """The body of an `order-sign` call. What was not asked for is left out, so that cards say it was not seen."""
     taken = [] if patient.starts_all else [_statement(line) for line in lines]
     prefetch: JSON = {
-        "medicationRequests": _bundle([]),
-        "medicationStatements": _bundle(taken),
-        "medicationDispenses": _bundle([]),
-        "medicationAdministrations": _bundle([]),
+        "medicationRequests": bundle([]),
+        "medicationStatements": bundle(taken),
+        "medicationDispenses": bundle([]),
+        "medicationAdministrations": bundle([]),
     }
     if patient.age is not None or patient.sex:
-        prefetch["patient"] = _patient(patient, today)
+        prefetch["patient"] = write_patient(_ID, patient.sex, patient.age, today)
     if patient.egfr is not None:
         prefetch["observations"] = _results(patient, knowledge, today)
-    orders = _bundle([_order(line, today) for line in lines]) | {"type": "collection"}
+    orders = bundle((_order(line, today) for line in lines), "collection")
     return {
         "hook": HOOK,
         "hookInstance": _ID,
         "context": {"userId": f"Practitioner/{_ID}", "patientId": _ID, "draftOrders": orders},
         "prefetch": prefetch,
     }
-
-
-def _bundle(resources: Iterable[JSON]) -> JSON:
-    entries = [{"resource": resource} for resource in resources]
-    return {"resourceType": "Bundle", "type": "searchset"} | ({"entry": entries} if entries else {})
 
 
 def _order(line: Line, today: date) -> JSON:
@@ -72,25 +68,7 @@ def _statement(line: Line) -> JSON:
     }
 
 
-def _patient(patient: Patient, today: date) -> JSON:
-    written: JSON = {"resourceType": "Patient", "id": _ID}
-    if patient.sex:
-        written["gender"] = patient.sex
-    if patient.age is not None:
-        written["birthDate"] = date(today.year - patient.age, today.month, min(today.day, 28)).isoformat()
-    return written
-
-
 def _results(patient: Patient, knowledge: Knowledge, today: date) -> JSON:
     """The eGFR, as the first of several pages: no other result was looked for, and cards must not say there is none."""
-    lab = knowledge.labs["egfr"]
-    result = {
-        "resourceType": "Observation",
-        "id": "egfr",
-        "status": "final",
-        "code": {"coding": [{"system": "http://loinc.org", "code": lab.loinc[0]}]},
-        "subject": _SUBJECT,
-        "effectiveDateTime": today.isoformat(),
-        "valueQuantity": {"value": patient.egfr, "unit": next(u for u, factor in lab.units.items() if factor == 1)},
-    }
-    return _bundle([result]) | {"link": [{"relation": "next", "url": "urn:not-asked-for"}]}
+    found = bundle([result(knowledge.labs["egfr"], patient.egfr, today, _ID)])
+    return found | {"link": [{"relation": "next", "url": "urn:not-asked-for"}]}

@@ -11,7 +11,8 @@ from cds_service.logs import place_of
 from cds_service.web.json_body import json_response
 from cds_service.web.record import current_record
 
-_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
+# FHIR's code of an issue for a status; others are "processing".
+ISSUE_CODES = {404: "not-found", 405: "not-supported", 413: "too-long", 415: "not-supported"}
 _TEXTS = {
     404: "there is nothing at this address. Discovery is at /cds-services.",
     405: "this method is not allowed here. Services are called with POST, discovery with GET.",
@@ -39,7 +40,7 @@ def _service_error(error: ServiceError) -> Response:
 
 def _http_error(error: HTTPException) -> Response:
     status = error.code or 500
-    response = outcome(status, _CODES.get(status, "processing"), _TEXTS.get(status, error.name))
+    response = outcome(status, ISSUE_CODES.get(status, "processing"), _TEXTS.get(status, error.name))
     allowed = getattr(error, "valid_methods", None)
     if status == 405 and allowed:
         response.headers["Allow"] = ", ".join(sorted(allowed))

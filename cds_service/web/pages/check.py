@@ -25,6 +25,8 @@ _LIMITS = {
     "highest_egfr": HIGHEST_EGFR,
     "sexes": SEXES,
 }
+_NOT_DONE = "Not done"
+_GO_BACK = "Go back to change what was sent; it is still in the form."
 _TOO_LARGE = "The list is larger than this service accepts. Nothing was checked."
 
 
@@ -57,12 +59,13 @@ def _tell_refusals(blueprint: Blueprint, frame: Frame) -> None:
 
     def not_now(error: ServiceError) -> Response:
         current_record().refused = type(error).__name__
-        response = frame.show("not_now.html", error.status, why=str(error))
+        why = str(error)
+        response = frame.say(error.status, _NOT_DONE, why[:1].upper() + why[1:], _GO_BACK)
         response.headers["Retry-After"] = str(error.retry_after)
         return response
 
     def too_large(_: RequestEntityTooLarge) -> Response:
-        return frame.show("not_now.html", 413, why=_TOO_LARGE)
+        return frame.say(413, _NOT_DONE, _TOO_LARGE, _GO_BACK)
 
     blueprint.register_error_handler(Busy, not_now)
     blueprint.register_error_handler(TooOften, not_now)

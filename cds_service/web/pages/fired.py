@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
-from cds_service.core.identity import rule_bits
 from cds_service.errors import StoreDown
+from cds_service.outcomes import lines_of
 from cds_service.store.database import Store
 from cds_service.store.report import Counts, read_counts
 
@@ -39,11 +38,6 @@ def read_fired(store: Store, rule_id: str) -> Fired:
 
 
 def _versions(counts: Counts, rule_id: str) -> tuple[FiredVersion, ...]:
-    """`shown` has ids and versions, feedback what is in the cards' uuids: the bits of the id, 8 bits of the version."""
-    bits = rule_bits(rule_id).hex()
-    shown = Counter({(entry.version & 0xFF, "shown"): entry.times for entry in counts.shown if entry.rule == rule_id})
-    for outcome in counts.outcomes:
-        if outcome.rule == bits:
-            shown[outcome.version, outcome.outcome] += outcome.cards
-    versions = sorted({version for version, _ in shown}, reverse=True)
-    return tuple(FiredVersion(v, shown[v, "shown"], shown[v, "accepted"], shown[v, "overridden"]) for v in versions)
+    lines = [line for line in lines_of(counts, (rule_id,)) if line.card == rule_id]
+    newest_first = sorted(lines, key=lambda line: -line.version)
+    return tuple(FiredVersion(line.version, line.shown, line.accepted, line.overridden) for line in newest_first)

@@ -30,6 +30,10 @@ _POLICY = "; ".join(
         "frame-ancestors 'none'",
     )
 )
+_FOR_OPERATORS = (
+    "This page is shown on the machine that runs the service, and to the networks of CDS_METRICS_FROM; "
+    "not through a proxy."
+)
 _HEADERS = {
     "Content-Security-Policy": _POLICY,
     "X-Content-Type-Options": "nosniff",
@@ -65,9 +69,9 @@ class Frame:
         text = render_template(template, menu=self._menu, here=request.path, about=self._about, frame=self, **values)
         return Response(text, status=status, content_type="text/html; charset=utf-8")
 
-    def nothing(self, what: str) -> Response:
-        """A page that says, in a sentence, what is not there."""
-        return self.show("nothing.html", 404, what=what)
+    def say(self, status: int, title: str, *sentences: str) -> Response:
+        """A page that only says why there is nothing else."""
+        return self.show("sentence.html", status, title=title, sentences=sentences)
 
 
 def pages_blueprint(name: str) -> Blueprint:
@@ -90,7 +94,7 @@ def for_operators_only(blueprint: Blueprint, frame: Frame, networks: Iterable[IP
 
     @blueprint.before_request
     def refuse_others() -> Response | None:
-        return None if is_operator(allowed) else frame.show("refused.html", 403)
+        return None if is_operator(allowed) else frame.say(403, "Not for this address", _FOR_OPERATORS)
 
 
 def _add_headers(response: Response) -> Response:

@@ -8,20 +8,23 @@ from __future__ import annotations
 
 from urllib.parse import urlsplit
 
-from flask import Blueprint, Response, render_template, request
+from flask import Blueprint, Response, request
 
+from cds_service.web.pages.frame import Frame
+
+_ELSEWHERE = "This was sent by a page of another site, so it was not read. Open the page here and send it from there."
 _READS = frozenset(("GET", "HEAD", "OPTIONS"))
 _OWN = ("same-origin", "none")
 
 
-def same_site_only(blueprint: Blueprint) -> None:
+def same_site_only(blueprint: Blueprint, frame: Frame) -> None:
     """Answer 403 to every request of `blueprint` that changes or asks something for a page of another site."""
 
     @blueprint.before_request
     def refuse_other_sites() -> Response | None:
         if request.method in _READS or _is_own():
             return None
-        return Response(render_template("other_site.html"), 403, content_type="text/html; charset=utf-8")
+        return frame.say(403, "Not from another site", _ELSEWHERE)
 
 
 def _is_own() -> bool:

@@ -91,7 +91,7 @@ def _add_pages(pages: Blueprint, cards: _Cards, frame: Frame) -> None:
     def one_card(card_id: str) -> Response:
         rule = cards.find(card_id)
         if rule is None:
-            return frame.nothing(_NO_CARD)
+            return frame.say(404, "Not here", _NO_CARD)
         return frame.show("knowledge_card.html", card=cards.tell(rule), fired=cards.fired(rule))
 
 

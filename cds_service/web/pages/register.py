@@ -25,7 +25,7 @@ def register_pages(app: Flask, parts: Parts) -> None:
     if settings.workbench:
         workbench = pages_blueprint(WORKBENCH)
         for_operators_only(workbench, frame, settings.metrics_from)
-        same_site_only(workbench)
+        same_site_only(workbench, frame)
         add_try_it(workbench, frame, parts)
         add_check(workbench, frame, parts)
         add_insights(workbench, frame, parts)

@@ -28,14 +28,15 @@ def add_try_it(workbench: Blueprint, frame: Frame, parts: Parts) -> None:
     """The page at / and what it asks for. The fixtures and the index of drugs are read at the first need."""
     search = cache(lambda: DrugSearch(parts.knowledge))
     fixtures = cache(all_fixtures)
+    choices = cache(lambda: choices_of(parts.knowledge, fixtures().values()))
 
     @workbench.get("/")
     def try_it() -> Response:
-        return frame.show("try.html", choices=choices_of(parts.knowledge, fixtures().values()), today=parts.today())
+        return frame.show("try.html", choices=choices(), today=parts.today())
 
-    @workbench.get("/workbench/choices")
-    def choices() -> Response:
-        return json_response(choices_of(parts.knowledge, fixtures().values()))
+    @workbench.get("/workbench/choices", endpoint="choices")
+    def send_choices() -> Response:
+        return json_response(choices())
 
     @workbench.get("/workbench/drugs")
     def drugs() -> Response:
