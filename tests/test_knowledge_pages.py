@@ -257,10 +257,11 @@ def test_pages_that_are_off_do_not_exist(path: str, few_cards: str) -> None:
 
 
 def test_what_a_card_came_to_is_for_operators(database: str, knowledge: Knowledge) -> None:
-    """Three shown, one accepted, one overridden: told on this machine, not to who comes through a proxy."""
+    """Three shown, one accepted, one overridden, of this card alone: told here, not to who comes through a proxy."""
     app = app_with(database)
     client = app.test_client()
     assert "It has led no card here yet" in text_of(client, f"/knowledge/{CARD}")
+    answer_of(client, hook_call(knowledge, ["warfarin sodium 5 MG Oral Tablet"], ["ibuprofen 400 MG Oral Tablet"]))
     bodies = [hook_call(knowledge) | {"hookInstance": str(uuid.uuid4())} for _ in range(3)]
     cards = [cns_card(answer_of(client, body)) for body in bodies]
     lead = rules_of(cards[0])[0]

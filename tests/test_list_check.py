@@ -304,6 +304,7 @@ def test_too_often_is_said_on_a_page(few_cards: str) -> None:
     assert answers[-1].status_code == 429
     assert answers[-1].content_type.startswith("text/html")
     assert answers[-1].headers["Retry-After"]
+    assert re.search(r"<p>[A-Z].*</p>\s+<p>Go back to change what was sent", answers[-1].get_data(as_text=True))
     close_app(app)
 
 

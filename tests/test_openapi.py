@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
+import pytest
 import schemathesis
 from flask import Flask
 from flask.testing import FlaskClient
@@ -16,7 +17,7 @@ from cds_service.settings import Access
 from cds_service.web.openapi import describe_api
 from cds_service.web.pages.frame import BLUEPRINTS, KNOWLEDGE
 from cds_service.web.services import SERVICES
-from tests.helpers import strict_json
+from tests.helpers import hook_call, refusal_of, strict_json
 
 JSON = dict[str, Any]
 _PARAMETER = re.compile(r"<(?:\w+:)?(\w+)>")
@@ -96,3 +97,15 @@ def test_what_needs_a_token_says_so(app: Flask, client: FlaskClient, knowledge: 
         for item in document["paths"].values():
             for method, of in item.items():
                 assert of["security"] == (needed if method == "post" else [])
+
+
+@pytest.mark.parametrize("value", ["Patient/", "Patient/ ", "", " "])
+def test_a_patient_without_an_id_is_no_valid_call(client: FlaskClient, knowledge: Knowledge, value: str) -> None:
+    """The description calls invalid what the service refuses, and nothing less."""
+    whole = document_of(client)
+    validator = Draft202012Validator({"$ref": "#/components/schemas/OrderSignRequest", **whole})
+    body = hook_call(knowledge)
+    assert validator.is_valid(body)
+    body["context"]["patientId"] = value
+    assert not validator.is_valid(body)
+    assert refusal_of(client, body).startswith("context.patientId: ")
