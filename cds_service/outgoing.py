@@ -23,6 +23,7 @@ import threading
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing
+from functools import lru_cache
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -91,6 +92,7 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{host.lower()}:{port or _PORTS[parts.scheme]}"
 
 
+@lru_cache(maxsize=256)
 def is_loopback(host: str) -> bool:
     """Whether a host, as it stands in a URL, is this machine."""
     if host.lower() == "localhost":

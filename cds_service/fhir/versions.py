@@ -62,23 +62,22 @@ def settle_version(drafts: Iterable[JSON], chart: Iterable[JSON], notes: list[st
 
     What fits several is R4, unless something leans to another. A call that no version fits is noted.
     """
-    ordered = [p for p in map(possible_versions, drafts) if p]
-    on_file = [p for p in map(possible_versions, chart) if p]
-    by_drafts = _common(ordered)
-    everywhere = _common([*ordered, *on_file])
+    ordered = set(map(possible_versions, drafts)) - {()}
+    found = ordered | set(map(possible_versions, chart)) - {()}
+    by_drafts, everywhere = _common(ordered), _common(found)
     if not everywhere:
-        names = {p[0] for p in (*ordered, *on_file) if len(p) == 1} or {p[0] for p in (*ordered, *on_file)}
+        names = {p[0] for p in found if len(p) == 1} or {p[0] for p in found}
         listed = ", ".join(version for version in PREFERRED if version in names)
         notes.append(f"resources of several versions of FHIR ({listed}); each was read as what it is")
-    main = _likeliest(everywhere or by_drafts or PREFERRED, [*ordered, *on_file])
+    main = _likeliest(everywhere or by_drafts or PREFERRED, found)
     return CallVersion(VERSIONS[main], agreed=bool(by_drafts), fits_all=bool(everywhere))
 
 
-def _common(possible: list[tuple[str, ...]]) -> tuple[str, ...]:
+def _common(possible: set[tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(version for version in PREFERRED if all(version in p for p in possible))
 
 
-def _likeliest(candidates: tuple[str, ...], possible: list[tuple[str, ...]]) -> str:
+def _likeliest(candidates: tuple[str, ...], possible: set[tuple[str, ...]]) -> str:
     """The candidate that something leans to, against the usual preference; else the preferred one."""
     leaning = {p[0] for p in possible if p != tuple(v for v in PREFERRED if v in p)}
     return next((version for version in candidates if version in leaning), candidates[0])

@@ -11,7 +11,7 @@ from cds_service.outgoing import IPNetwork, is_loopback
 
 OPEN = "open"
 # A proxy or tunnel tells with these that it speaks for somebody else.
-_FORWARDED = ("Forwarded", "X-Forwarded-For", "X-Real-IP", "Via")
+_FORWARDED = frozenset({"HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_REAL_IP", "HTTP_VIA"})  # in WSGI's spelling
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ def current_caller() -> Caller:
 
 def is_forwarded() -> bool:
     """Whether a proxy or tunnel passes the request on."""
-    return any(map(request.headers.__contains__, _FORWARDED))
+    return not _FORWARDED.isdisjoint(request.environ)
 
 
 def is_operator(networks: tuple[IPNetwork, ...]) -> bool:
