@@ -130,6 +130,8 @@ def run_server(host: str, port: int, workers: int, settings: Settings) -> None:
     Store(settings.storage.database).prepare()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
     print(f"Discovery: http://{address}/cds-services", flush=True)
+    if settings.workbench:
+        print(f"Workbench: http://{address}/", flush=True)
     if settings.access.mode == "off":
         print(
             "Try it:    .venv/bin/cds-service fixture gabapentin-with-baclofen | "
@@ -147,6 +149,9 @@ def run_server(host: str, port: int, workers: int, settings: Settings) -> None:
 
 def _options(address: str, workers: int, settings: Settings, folder: RunFolder) -> dict[str, Any]:
     threads = settings.limits.in_flight + _SPARE_THREADS
+    environment = [f"PROMETHEUS_MULTIPROC_DIR={folder.path}"]
+    if settings.access.mode == "off" and not settings.access.public_url:
+        environment.append(f"CDS_PUBLIC_URL=http://{address}")  # who may call is on this machine, and reaches us here
     return {
         "bind": address,
         "workers": workers,
@@ -161,7 +166,7 @@ def _options(address: str, workers: int, settings: Settings, folder: RunFolder) 
         "loglevel": "warning",
         "logger_class": _Log,
         "worker_tmp_dir": str(folder.path),
-        "raw_env": [f"PROMETHEUS_MULTIPROC_DIR={folder.path}"],
+        "raw_env": environment,
         "on_reload": _load_anew,
         # Headers in which proxies tell what they saw. Anybody can send them, and SCRIPT_NAME would move every address.
         "forwarded_allow_ips": "",

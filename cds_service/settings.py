@@ -17,7 +17,8 @@ SETTINGS = {
     "CDS_AUTH": "required (default): every caller shows a signed token; off: open, loopback only; "
     "sandbox: required, and the public sandbox's published key counts",
     "CDS_CLIENTS": "file of the CDS Clients that may call (needed with required)",
-    "CDS_PUBLIC_URL": "public base URL; discovery is at /cds-services below it (needed with required and sandbox)",
+    "CDS_PUBLIC_URL": "public base URL; discovery is at /cds-services below it (needed with required and sandbox; "
+    "with off, cds-service serve takes the address it listens on)",
     "CDS_JWT_ALGORITHMS": "signatures that count (default ES384 RS384; also ES/RS 256 and 512, PS 256, 384 and 512)",
     "CDS_FHIR_SERVERS": "FHIR base URLs that may be called when access is open, and for the public sandbox, "
     "separated by spaces",

@@ -6,12 +6,14 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from flask.testing import FlaskClient
 
 from cds_service.core.dosing import daily_doses, days_a_week, doses_per_day, weekly_doses
 from cds_service.core.naming import read_name
 from cds_service.core.values import DailyDose, Knowledge
 from cds_service.fhir.medication import Place
 from cds_service.fhir.r4 import read_medication
+from tests.helpers import answer_of, hook_call
 
 CAPSULE = "gabapentin 300 MG Oral Capsule"
 DAILY = {"frequency": 1, "period": 1, "periodUnit": "d"}
@@ -172,3 +174,12 @@ def test_a_dose_that_cannot_be_worked_out_says_why(knowledge: Knowledge, name: s
 def test_an_order_without_instructions_states_no_dose(knowledge: Knowledge) -> None:
     """An order that is still being filled in (CH-056) has an unknown dose, not none."""
     assert daily(knowledge, CAPSULE).mg is None
+
+
+def test_a_dose_that_is_not_known_is_not_called_too_high(client: FlaskClient, knowledge: Knowledge) -> None:
+    """With kidneys that lower the limit the card names it, and says that the dose is not known."""
+    call = hook_call(knowledge, ["gabapentin 600 MG Oral Tablet"], [], {"age": 50, "crcl": 40})
+    (card,) = [c for c in answer_of(client, call)["cards"] if c["source"]["topic"]["code"] == "dose"]
+    assert card["indicator"] == "info"
+    assert card["summary"].startswith("Gabapentin: daily dose not known; labelled limit 1,400 mg/day; ")
+    assert "suggestions" not in card

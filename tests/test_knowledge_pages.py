@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import json
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -370,6 +371,17 @@ def test_one_searches_and_reads_by_keyboard_alone(browser: Browser, server: Serv
         page.locator(".slots summary").first.focus()
         page.keyboard.press("Enter")
         assert page.get_by_text("alfentanil, ", exact=False).first.is_visible()
+
+
+def test_a_card_of_an_open_service_leads_to_its_page(browser: Browser, server: Server, knowledge: Knowledge) -> None:
+    """Without a public address the service names the one it listens on, and the page is there."""
+    call = json.dumps(hook_call(knowledge, ordering=["gabapentin 300 MG Oral Capsule"]), default=str)
+    card = cns_card(server.post(call.encode()).json())
+    link = card["links"][-1]
+    assert (link["label"], link["url"]) == ("How this rule works", f"{server.base}/knowledge/{rules_of(card)[0]['id']}")
+    with page_of(browser, server.base) as watched:
+        watched.page.goto(link["url"])
+        assert watched.page.get_by_role("heading", name="When it fires").is_visible()
 
 
 def test_cards_of_all_kinds_open_in_the_browser(browser: Browser, server: Server, knowledge: Knowledge) -> None:

@@ -152,6 +152,38 @@ def test_a_faulty_suggestion_is_refused(tmp_path: Path, entry: str, fault: str) 
     assert fault in run("lint", "--cards", str(folder)).stdout.decode()
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "fault"),
+    [
+        ("wording", "no_kidney: ", "no_kidny: ", "cards/wording.yaml, no_kidney: is missing"),
+        ("wording", "no_kidney: ", "no_kidny: ", "cards/wording.yaml, no_kidny: is no text of this file. Use "),
+        ("wording", "part_conditions: ", "part_problems: ", "cards/wording.yaml, part_conditions: is missing"),
+        ("wording", "{band}", "{bnad}", "dose_limit: {bnad} is no placeholder here. Use band, limit."),
+        ("wording", 'why: "', 'why: "{drug} ', "why: {drug} is no placeholder here. This text is used as it stands"),
+        ("notices", "current-drug-not-read:", "not-read:", "current-drug-not-read: is missing"),
+        ("notices", "current-drug-not-read:", "not-read:", "cards/notices.yaml, not-read: is no notice. Use "),
+        ("notices", "{names}", "{name}", "order-not-checked.summary: {name} is no placeholder here. Use names."),
+        ("notices", "topic: check", "topic: chek", 'order-not-checked.topic: "chek" is not in topics.yaml'),
+        (
+            "suggestions",
+            "{often}",
+            "{oft",
+            "reduce-dose.label: {{} is no placeholder here. Use drug, dose, often, total.",
+        ),
+        ("suggestions", "Order creatinine", "Order {drug} creatinine", "{drug} is no placeholder here. This text is"),
+    ],
+)
+def test_a_faulty_text_is_found_before_an_answer_needs_it(
+    tmp_path: Path, file: str, old: str, new: str, fault: str
+) -> None:
+    """Each text that answers are put together from is there, and is filled only with what there is to fill in."""
+    path = write_cards(tmp_path / "cards", {}) / f"{file}.yaml"
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new), encoding="utf-8")
+    assert fault in run("lint", "--cards", str(path.parent)).stdout.decode()
+
+
 def test_single_cards_can_be_checked(tmp_path: Path) -> None:
     """Only the named card's examples run, and a name that is no card is said."""
     wrong = {"expect": {**LOUD}, "name": "it is loud", "ordering": ["methotrexate"]}

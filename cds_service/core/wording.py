@@ -77,9 +77,16 @@ def _is_said(name: str, text: str) -> bool:
 def _filled_summary(lead: Finding, names: list[str], count: int, facts: list[str], knowledge: Knowledge) -> str:
     more = len(names) - count
     drugs = " + ".join(names[:count]) + (f" + {more} more" if more else "")
-    text = fill(lead.face.summary, lead, knowledge, drugs=drugs)
+    text = fill(_summary_of(lead, knowledge), lead, knowledge, drugs=drugs)
     together = f"{text}; {', '.join(facts)}" if facts else text
     return together[:1].upper() + together[1:]
+
+
+def _summary_of(finding: Finding, knowledge: Knowledge) -> str:
+    """The card's own summary. One that tells a dose as too high is not true of a dose that nobody knows."""
+    summary, dose = finding.face.summary, finding.dose
+    is_unknown = dose is not None and dose.daily is None and "{dose}" in summary
+    return knowledge.wording["unknown_dose"] if is_unknown else summary
 
 
 def fill(template: str, finding: Finding, knowledge: Knowledge, drugs: str = "") -> str:

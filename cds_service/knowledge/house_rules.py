@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import string
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 from cds_service.core.identity import rule_bits
 from cds_service.core.values import Rule, indicator_rank, severity_rank
 from cds_service.errors import Fault
+from cds_service.knowledge.texts import placeholders
 
 Content = Mapping[str, Any]
 _NOT_CONTENT = ("history", "review", "examples")
@@ -93,17 +93,10 @@ def _placeholders_exist(_: str, card: Content, rule: Rule) -> Faults:
     texts += [(f"modifiers[{i}].advice", m.advice) for i, m in enumerate(rule.modifiers)]
     found = []
     for path, text in texts:
-        for placeholder in _placeholders(text):
+        for placeholder in placeholders(text):
             if placeholder not in allowed:
                 found.append((path, f"{{{placeholder}}} is no placeholder here. Use {', '.join(sorted(allowed))}."))
     return found
-
-
-def _placeholders(text: str) -> list[str]:
-    try:
-        return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
-    except ValueError:
-        return ["{"]
 
 
 def _summaries_fit_with_the_longest_names(_: str, card: Content, rule: Rule) -> Faults:
@@ -122,7 +115,7 @@ def _summaries_fit_with_the_longest_names(_: str, card: Content, rule: Rule) -> 
     faces += [(f"variants[{i}].summary", v.face.summary) for i, v in enumerate(rule.variants)]
     found = []
     for path, template in faces:
-        if all(p in words for p in _placeholders(template)):
+        if all(p in words for p in placeholders(template)):
             length = len(template.format(**words).encode("utf-16-le")) // 2
             if length >= 140:
                 found.append((path, f"is {length} characters with the longest names; fewer than 140 are allowed."))

@@ -17,6 +17,7 @@ from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.house_rules import check_card, check_cards
 from cds_service.knowledge.rules import Builder, Shelf
 from cds_service.knowledge.schema import check
+from cds_service.knowledge.texts import check_texts
 
 Cards = Mapping[str, Mapping[str, Any]]
 _IN_USE = ("active", "silent")
@@ -68,6 +69,7 @@ def _load(folder: Path) -> Knowledge:
         topics=topics,
     )
     faults += _sources(dictionary, evidence)
+    check_texts(read, faults)
     cards = read_cards(folder, faults)
     rules = _rules(cards, read["notices"], shelf, faults)
     notices = supports.notices(read["notices"], reasons, faults)
