@@ -47,10 +47,12 @@ _CLOSING = "cds_service.closing"
 def create_app(
     settings: Settings | None = None,
     today: Callable[[], date] | None = None,
+    knowledge: Knowledge | None = None,
 ) -> Flask:
     """The WSGI application.
 
-    `settings` default to the environment, `today` to the date in the configured time zone.
+    `settings` default to the environment, `today` to the date in the configured time zone, `knowledge` to
+    what is read from the folder of the card files.
     Raises StartError when a setting, the file of clients or a card file is wrong.
     """
     chosen = settings or read_settings(os.environ)
@@ -58,7 +60,7 @@ def create_app(
     closing = ExitStack()
     store, shown = _open_store(chosen.storage, closing)
     admit = _admit(chosen.access, store, closing)
-    knowledge = _silence(load_knowledge(chosen.cards), chosen.silence)
+    knowledge = _silence(knowledge or load_knowledge(chosen.cards), chosen.silence)
     check_templates(knowledge)
     validate({"resourceType": "MedicationRequest"})  # builds the validator before the first call needs it
     app = Flask("cds_service", static_folder=None)

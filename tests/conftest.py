@@ -10,14 +10,12 @@ from flask import Flask
 from flask.testing import FlaskClient
 from playwright.sync_api import Browser
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
-from cds_service.knowledge import cards_folder, load_knowledge
 from cds_service.settings import read_settings
 from cds_service.store.database import Store
 from tests.browser import chromium
 from tests.conformance import Recorder, rows_of, watch
-from tests.helpers import TODAY
+from tests.helpers import app_of, released
 from tests.own_cards import write_cards
 from tests.postgres import Postgres, running_postgres
 
@@ -58,14 +56,14 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 @pytest.fixture(scope="session")
 def knowledge() -> Knowledge:
-    """All card files, read as at start."""
-    return load_knowledge(cards_folder())
+    """All card files as released."""
+    return released()
 
 
 @pytest.fixture(scope="session")
 def app() -> Flask:
     """The application with default settings but for any rate; it keeps nothing between calls that an answer shows."""
-    return create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: TODAY)
+    return app_of(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}))
 
 
 @pytest.fixture

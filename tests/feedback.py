@@ -10,14 +10,13 @@ from flask.testing import FlaskClient
 from sqlalchemy import select
 from werkzeug.test import TestResponse
 
-from cds_service.app import create_app
 from cds_service.core.identity import card_key, card_uuid
 from cds_service.core.values import CardOrigin
 from cds_service.settings import PUBLISHED_CARD_KEY, read_settings
 from cds_service.store.database import Store
 from cds_service.store.tables import feedback
 from cds_service.web.json_body import write_json
-from tests.helpers import SIGN, TODAY
+from tests.helpers import SIGN, TODAY, app_of
 
 JSON = dict[str, Any]
 FEEDBACK = f"{SIGN}/feedback"
@@ -27,7 +26,7 @@ OURS = "urn:cds-service:override-reasons"
 
 def app_with(database: str, day: date = TODAY, **settings: str) -> Flask:
     """The application with this database."""
-    return create_app(read_settings({"CDS_AUTH": "off", "CDS_DATABASE_URL": database, **settings}), lambda: day)
+    return app_of(read_settings({"CDS_AUTH": "off", "CDS_DATABASE_URL": database, **settings}), day)
 
 
 def invented(rule: str, call: str, version: int = 1) -> str:

@@ -9,13 +9,18 @@ import copy
 import json
 from collections.abc import Iterable
 from datetime import date
+from functools import cache
 from typing import Any
 
+from flask import Flask
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
+from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.examples import example_request
+from cds_service.knowledge import cards_folder, load_knowledge
+from cds_service.settings import Settings
 from cds_service.web.json_body import write_json
 from tests.response_schema import check_response
 
@@ -27,6 +32,17 @@ SELECT = "/cds-services/interactions-order-select"
 GABAPENTIN = {"drug": "gabapentin 300 MG Oral Capsule", "dose": "1 capsule", "times_a_day": 3}
 BACLOFEN = {"drug": "baclofen 10 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 3}
 HEALTHY = {"age": 40, "egfr": 95}
+
+
+@cache
+def released() -> Knowledge:
+    """All card files as released, read as at start; once for all tests of a process, because nothing changes them."""
+    return load_knowledge(cards_folder())
+
+
+def app_of(settings: Settings, day: date = TODAY) -> Flask:
+    """The application with these settings on a fixed day."""
+    return create_app(settings, lambda: day, released() if settings.cards == cards_folder() else None)
 
 
 def hook_call(

@@ -20,13 +20,13 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.core.values import Knowledge
 from cds_service.outgoing import Budget, Outgoing, OutgoingError, origin_of
 from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
-from tests.helpers import SIGN, TODAY, answer_of, hook_call, post
+from tests.helpers import SIGN, answer_of, app_of, hook_call, post
 from tests.servers import serving
 
 JSON = dict[str, Any]
@@ -51,7 +51,7 @@ def client_of(*servers: str, **more: str) -> Iterator[FlaskClient]:
         "CDS_MAX_IN_FLIGHT": "64",
     }
     settings |= more
-    app = create_app(read_settings(settings), lambda: TODAY)
+    app = app_of(read_settings(settings))
     yield app.test_client()
     close_app(app)
 

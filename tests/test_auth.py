@@ -20,14 +20,14 @@ from flask import Flask, Response
 from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.core.values import Knowledge
 from cds_service.keys import published_keys
 from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from cds_service.web.record import current_record
 from cds_service.web.tokens import REASONS
-from tests.helpers import SIGN, TODAY, hook_call, outcome_text
+from tests.helpers import SIGN, app_of, hook_call, outcome_text
 from tests.jwks import (
     DISCOVERY_AUD,
     EXAMPLE_PRIVATE,
@@ -126,7 +126,7 @@ def door_of(knowledge: Knowledge, folder: Path, entries: list[JSON], **settings:
     file.write_text(yaml.safe_dump({"clients": entries}), encoding="utf-8")
     chosen = {"CDS_CLIENTS": str(file), "CDS_PUBLIC_URL": PUBLIC} | settings
     reasons: list[str] = []
-    app = create_app(read_settings(chosen), lambda: TODAY)
+    app = app_of(read_settings(chosen))
     note_refusals(app, reasons)
     yield Door(app.test_client(), reasons, write_json(hook_call(knowledge)))
     close_app(app)
@@ -822,7 +822,7 @@ def test_ch168_the_sandbox_may_call_in_sandbox_mode_only(door: Door, caplog: pyt
     door.refuses(sandbox_token(SIGN_AUD), "issuer")
     settings = read_settings({"CDS_AUTH": "sandbox", "CDS_PUBLIC_URL": "http://127.0.0.1:8000"})
     reasons: list[str] = []
-    app = create_app(settings, lambda: TODAY)
+    app = app_of(settings)
     note_refusals(app, reasons)
     assert "anybody can sign as the public sandbox" in caplog.text
     lenient = Door(app.test_client(), reasons, door.body)

@@ -8,14 +8,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from tests.helpers import (
     SELECT,
     SIGN,
-    TODAY,
     answer_of,
+    app_of,
     bundle,
     cards_of_topic,
     cns_card,
@@ -181,7 +180,7 @@ def test_an_address_that_leads_nowhere_points_to_discovery(client: FlaskClient) 
 
 def test_a_body_that_is_too_large_is_refused(knowledge: Knowledge) -> None:
     """A body above CDS_MAX_BODY is a 413, one below it is answered."""
-    client = create_app(read_settings({"CDS_AUTH": "off", "CDS_MAX_BODY": "20000"}), lambda: TODAY).test_client()
+    client = app_of(read_settings({"CDS_AUTH": "off", "CDS_MAX_BODY": "20000"})).test_client()
     body = hook_call(knowledge)
     assert cns_card(answer_of(client, body))
     body["context"]["draftOrders"]["note"] = "x" * 20000

@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
-from tests.helpers import SIGN, TODAY
+from tests.helpers import SIGN, app_of
 from tests.servers import Server, serving
 from tests.test_privacy import CANARY, TOKEN, broken_bodies, canary_call
 
@@ -66,7 +66,7 @@ def test_no_logger_tells_what_was_read_from_a_fhir_server(
     caplog.set_level(logging.DEBUG)
     with serving_ehr() as ehr:
         talkative(ehr, knowledge)
-        app = create_app(read_settings({"CDS_AUTH": "off", "CDS_FHIR_SERVERS": ehr.base}), lambda: TODAY)
+        app = app_of(read_settings({"CDS_AUTH": "off", "CDS_FHIR_SERVERS": ehr.base}))
         response = app.test_client().post(SIGN, data=write_json(fetching_call(knowledge, ehr)), headers=HEADERS)
         close_app(app)
         assert response.status_code == 200

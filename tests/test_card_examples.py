@@ -9,14 +9,13 @@ import pytest
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.examples import example_request
 from cds_service.knowledge import cards_folder
 from cds_service.knowledge.load import CARD_FOLDERS, read_cards
 from cds_service.lint import EXAMPLE_DAY
 from cds_service.settings import read_settings
-from tests.helpers import JSON, SELECT, SIGN, answer_of, rules_of
+from tests.helpers import JSON, SELECT, SIGN, answer_of, app_of, rules_of
 
 CARDS = read_cards(cards_folder(), [])
 EXAMPLES = [
@@ -30,7 +29,7 @@ Example = Mapping[str, Any]
 @pytest.fixture(scope="module")
 def example_client() -> FlaskClient:
     """The service on the day the examples are written for."""
-    app: Flask = create_app(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), lambda: EXAMPLE_DAY)
+    app: Flask = app_of(read_settings({"CDS_AUTH": "off", "CDS_RATE": "0"}), EXAMPLE_DAY)
     return app.test_client()
 
 

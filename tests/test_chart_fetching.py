@@ -14,12 +14,12 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.core.values import Knowledge
 from cds_service.fixtures import fixtures_folder, moved_to, read_fixture
 from cds_service.settings import read_settings
 from tests.ehr import Ehr, Handler, bundle, send, serving_ehr
-from tests.helpers import SIGN, TODAY, answer_of, hook_call, post, refusal_of
+from tests.helpers import SIGN, TODAY, answer_of, app_of, hook_call, post, refusal_of
 from tests.tls import certificate, server_context
 
 JSON = dict[str, Any]
@@ -38,7 +38,7 @@ def ehr() -> Iterator[Ehr]:
 def client_of(ehr: Ehr, **more: str) -> Iterator[FlaskClient]:
     """A service that may call `ehr`."""
     settings = {"CDS_AUTH": "off", "CDS_FHIR_SERVERS": ehr.base, "CDS_CHART_SECONDS": "3"} | more
-    app = create_app(read_settings(settings), lambda: TODAY)
+    app = app_of(read_settings(settings))
     yield app.test_client()
     close_app(app)
 

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from tests.helpers import (
     BACLOFEN,
     GABAPENTIN,
-    TODAY,
     answer_of,
+    app_of,
     bundle,
     cards_of_topic,
     cns_card,
@@ -177,7 +176,7 @@ def test_a_missing_problem_list_is_named_where_a_rule_needs_it(
 
 def test_missing_chart_412_restores_the_specifications_answer(knowledge: Knowledge) -> None:
     """With CDS_MISSING_CHART=412 a call without the medication list is refused (CH-092)."""
-    client = create_app(read_settings({"CDS_AUTH": "off", "CDS_MISSING_CHART": "412"}), lambda: TODAY).test_client()
+    client = app_of(read_settings({"CDS_AUTH": "off", "CDS_MISSING_CHART": "412"})).test_client()
     body = call_with(knowledge)
     assert notices_of(answer_of(client, body)) == []
     assert notices_of(answer_of(client, call_with(knowledge, medicationRequests=None))) == []
@@ -187,13 +186,13 @@ def test_missing_chart_412_restores_the_specifications_answer(knowledge: Knowled
 
 def test_missing_chart_412_refuses_a_failed_list_too(knowledge: Knowledge) -> None:
     """A medication list that the client could not get is as missing as one it did not send (CH-071)."""
-    client = create_app(read_settings({"CDS_AUTH": "off", "CDS_MISSING_CHART": "412"}), lambda: TODAY).test_client()
+    client = app_of(read_settings({"CDS_AUTH": "off", "CDS_MISSING_CHART": "412"})).test_client()
     assert refusal_of(client, call_with(knowledge, medicationRequests=FAILURE), 412)
 
 
 def test_missing_chart_412_does_not_refuse_what_needs_no_chart(knowledge: Knowledge) -> None:
     """Without a drug among the drafts there is nothing to refuse."""
-    client = create_app(read_settings({"CDS_AUTH": "off", "CDS_MISSING_CHART": "412"}), lambda: TODAY).test_client()
+    client = app_of(read_settings({"CDS_AUTH": "off", "CDS_MISSING_CHART": "412"})).test_client()
     body = hook_call(knowledge)
     del body["prefetch"], body["context"]["draftOrders"]["entry"]
     assert answer_of(client, body) == {"cards": []}

@@ -13,9 +13,9 @@ from schemathesis import GenerationMode
 from schemathesis.checks import load_all_checks
 from schemathesis.specs.openapi.checks import negative_data_rejection
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.settings import read_settings
-from tests.helpers import TODAY, strict_json
+from tests.helpers import app_of, strict_json
 from tests.hostile import FUZZED, LONG, guarded, open_settings
 from tests.response_schema import check_response
 
@@ -52,7 +52,7 @@ class Api:
 @pytest.fixture(scope="module")
 def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
     """The service with the document that it gives."""
-    app = create_app(read_settings(open_settings(tmp_path_factory.mktemp("data"))), lambda: TODAY)
+    app = app_of(read_settings(open_settings(tmp_path_factory.mktemp("data"))))
     yield Api(app)
     close_app(app)
 

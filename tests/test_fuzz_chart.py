@@ -12,11 +12,11 @@ from flask.testing import FlaskClient
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from tests.ehr import Ehr, serving_ehr
-from tests.helpers import SIGN, TODAY
+from tests.helpers import SIGN, app_of
 from tests.hostile import CANARY, CHANGES, FUZZED, bytes_of, changed, maximal_request, open_settings, places, send
 
 KINDS = {
@@ -55,7 +55,7 @@ def ehr() -> Iterator[Ehr]:
 def caller(ehr: Ehr, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FlaskClient]:
     """A client of a service that may call it."""
     limits = {"CDS_FHIR_SERVERS": ehr.base, "CDS_CHART_SECONDS": "1"}
-    app = create_app(read_settings(open_settings(tmp_path_factory.mktemp("data"), **limits)), lambda: TODAY)
+    app = app_of(read_settings(open_settings(tmp_path_factory.mktemp("data"), **limits)))
     yield app.test_client()
     close_app(app)
 

@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from tests.helpers import (
@@ -16,8 +15,8 @@ from tests.helpers import (
     GABAPENTIN,
     JSON,
     SELECT,
-    TODAY,
     answer_of,
+    app_of,
     bundle,
     cards_of_topic,
     cns_card,
@@ -51,7 +50,7 @@ def test_the_same_call_gets_the_same_bytes(client: FlaskClient, knowledge: Knowl
 
 def test_another_process_would_send_the_same_bytes(client: FlaskClient, knowledge: Knowledge) -> None:
     """A second application, built on its own, answers byte for byte like the first."""
-    other = create_app(read_settings({"CDS_AUTH": "off"}), lambda: TODAY).test_client()
+    other = app_of(read_settings({"CDS_AUTH": "off"})).test_client()
     body = hook_call(knowledge, [GABAPENTIN, "xyzzyol 5 MG Oral Tablet"])
     assert post(client, body).get_data() == post(other, body).get_data()
 

@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 from flask.testing import FlaskClient
 
-from cds_service.app import create_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from cds_service.web.json_body import write_json
 from tests.ehr import Ehr, Handler, send, serving_ehr
-from tests.helpers import SIGN, TODAY, answer_of, hook_call, outcome_text, post, refusal_of
+from tests.helpers import SIGN, answer_of, app_of, hook_call, outcome_text, post, refusal_of
 from tests.servers import GUARD, Answered, Server, serving, until
 
 JSON = dict[str, Any]
@@ -30,7 +29,7 @@ MEGABYTE = 1024 * 1024
 def client_with(cards: str, **settings: str) -> FlaskClient:
     """A client of a service with these cards and settings."""
     settings |= {"CDS_AUTH": "off", "CDS_CARDS": cards}
-    return create_app(read_settings(settings), lambda: TODAY).test_client()
+    return app_of(read_settings(settings)).test_client()
 
 
 # --- Entries (CH-173) ----------------------------------------------------------------------------------------

@@ -14,14 +14,14 @@ from flask.testing import FlaskClient
 from playwright.sync_api import Browser, Page
 from sqlalchemy import func, select
 
-from cds_service.app import METRICS, close_app, create_app
+from cds_service.app import METRICS, close_app
 from cds_service.core.values import Knowledge
 from cds_service.settings import read_settings
 from cds_service.store.database import Store
 from cds_service.store.tables import shown
 from cds_service.web.pages.markdown import as_html
 from tests.browser import LOOKS, expect_accessible, page_of
-from tests.helpers import TODAY, answer_of, cns_card, hook_call
+from tests.helpers import answer_of, app_of, cns_card, hook_call
 from tests.servers import Server, serving
 from tests.tables import tables_of
 
@@ -285,7 +285,7 @@ def test_the_page_is_for_operators_alone(client: FlaskClient) -> None:
 
 def test_without_the_workbench_there_is_no_page() -> None:
     """It does not exist."""
-    app = create_app(read_settings({"CDS_AUTH": "off", "CDS_WORKBENCH": "off"}), lambda: TODAY)
+    app = app_of(read_settings({"CDS_AUTH": "off", "CDS_WORKBENCH": "off"}))
     assert app.test_client().get("/check").status_code == 404
     assert app.test_client().post("/check").status_code == 404
     close_app(app)
@@ -293,7 +293,7 @@ def test_without_the_workbench_there_is_no_page() -> None:
 
 def app_with(few_cards: str, **settings: str) -> Flask:
     """An application with one card."""
-    return create_app(read_settings({"CDS_AUTH": "off", "CDS_CARDS": few_cards, **settings}), lambda: TODAY)
+    return app_of(read_settings({"CDS_AUTH": "off", "CDS_CARDS": few_cards, **settings}))
 
 
 def test_too_often_is_said_on_a_page(few_cards: str) -> None:

@@ -26,7 +26,7 @@ import yaml
 from flask import Flask
 from flask.testing import FlaskClient
 
-from cds_service.app import close_app, create_app
+from cds_service.app import close_app
 from cds_service.core.values import Knowledge
 from cds_service.errors import SettingsError
 from cds_service.lint import stamp
@@ -40,8 +40,8 @@ from tests.helpers import (
     BACLOFEN,
     GABAPENTIN,
     SIGN,
-    TODAY,
     answer_of,
+    app_of,
     cns_card,
     hook_call,
     notices_of,
@@ -81,7 +81,7 @@ FIELDS = [
 
 def app_with(**settings: str) -> Flask:
     """A service with these settings, which has counted nothing yet."""
-    return create_app(read_settings({"CDS_AUTH": "off", **settings}), lambda: TODAY)
+    return app_of(read_settings({"CDS_AUTH": "off", **settings}))
 
 
 def figure(client: FlaskClient, sample: str) -> float:
