@@ -19,7 +19,7 @@ from zoneinfo import ZoneInfo
 
 from cds_service.core.identity import rule_bits
 from cds_service.errors import ServiceError, StoreDown
-from cds_service.knowledge import load_knowledge
+from cds_service.knowledge.card_files import ids_in
 from cds_service.settings import Settings
 from cds_service.store.database import Store
 from cds_service.store.report import Counts, Outcome, read_counts
@@ -85,9 +85,7 @@ def read_report(settings: Settings, since: date | None) -> Report:
         raise ServiceError(f"{store.place} cannot be read: {error.reason}.") from None
     finally:
         store.close()
-    knowledge = load_knowledge(settings.cards)
-    ids = [*(rule.id for rule in knowledge.rules), *knowledge.notices]
-    return Report(since, lines_of(counts, ids), counts.foreign)
+    return Report(since, lines_of(counts, ids_in(settings.cards)), counts.foreign)
 
 
 def _beginning(day: date | None, zone: ZoneInfo) -> datetime | None:
