@@ -55,5 +55,5 @@ function rulesOf(card) {
   const shown = document.body.querySelector('nav a[href="/knowledge"]');
   if (!rules.length || !shown || card.source?.topic?.code === ABOUT_THE_CHECK) return null;
   const items = rules.map((rule) => el("li", {}, el("a", { href: `/knowledge/${encodeURIComponent(rule.id)}` }, rule.id), ` version ${rule.version}, ${rule.indicator}`));
-  return el("details", {}, el("summary", {}, rules.length === 1 ? "How this rule works" : `How these ${rules.length} rules work`), el("ul", {}, ...items));
+  return el("details", {}, el("summary", {}, rules.length === 1 ? "The rule of this card" : `The ${rules.length} rules of this card`), el("ul", {}, ...items));
 }
