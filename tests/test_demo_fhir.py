@@ -452,8 +452,10 @@ def answer(service: Server, body: JSON) -> JSON:
 @each_patient
 def test_each_patient_brings_the_card_that_is_announced(running: Demo, service: Server, patient: DemoPatient) -> None:
     """The service reads the chart itself, without prefetch or token, and the loudest card is as printed at start."""
-    shown = [card["indicator"] for card in answer(service, signing(patient, running.base))["cards"]]
-    assert (shown[0] if shown else "none") == patient.card
+    shown = answer(service, signing(patient, running.base))["cards"]
+    assert (shown[0]["indicator"] if shown else "none") == patient.card
+    assert (shown[0]["summary"] if shown else "").startswith(patient.about)
+    assert bool(shown) == bool(patient.about)
 
 
 @each_patient

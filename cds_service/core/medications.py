@@ -125,7 +125,7 @@ def _read(entry: MedicationEntry, knowledge: Knowledge, today: date) -> Medicati
 
 def _label(entry: MedicationEntry) -> str:
     """How the request names it; bounded, and visibly so."""
-    texts = (*entry.texts, *(c.display for c in entry.codings), *(c.code for c in entry.codings))
+    texts = (*entry.texts, *(c.display for c in entry.codings), *(c.code for c in entry.codings), entry.reference)
     name = " ".join(next((t for t in texts if t.strip()), "").split())
     return name if len(name) <= _LONG_NAME else name[: _LONG_NAME - 1].rstrip() + "…"
 

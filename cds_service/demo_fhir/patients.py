@@ -24,7 +24,10 @@ _IDENTIFIERS = "urn:cds-service:demo-patients"
 
 @dataclass(frozen=True, slots=True)
 class DemoPatient:
-    """One patient and what to order: `number` tablets or capsules, `times_a_day`; `card` is the loudest then shown."""
+    """One patient and what to order: `number` tablets or capsules, `times_a_day`; `card` is the loudest then shown.
+
+    `about` is how its summary begins; empty where there is no card.
+    """
 
     id: str
     fixture: str
@@ -33,6 +36,7 @@ class DemoPatient:
     number: int
     times_a_day: int
     card: str
+    about: str = ""
 
 
 def read_patients() -> tuple[DemoPatient, ...]:

@@ -19,6 +19,7 @@ from cds_service.errors import ServiceError
 
 _HOST = "127.0.0.1"
 _LAST_PORT = 65535
+_OFTEN = {1: "daily", 2: "twice daily", 3: "three times daily", 4: "four times daily"}  # as the sandbox's menu has it
 
 
 class _Requests(WSGIRequestHandler):
@@ -26,7 +27,8 @@ class _Requests(WSGIRequestHandler):
 
     def log_request(self, code: int | str = "-", _: int | str = "-") -> None:
         """Write the line; what no terminal should get is escaped."""
-        print(f"{self.command} {ascii(self.path)[1:-1]} {int(code)}", file=sys.stderr, flush=True)
+        line = f"{self.command} {ascii(self.path)[1:-1]} {int(code)}\n"
+        print(line, end="", file=sys.stderr, flush=True)  # at once: threads write side by side
 
 
 def serve_demo(port: int, today: Callable[[], date]) -> None:
@@ -65,7 +67,7 @@ def describe(base: str, patients: tuple[DemoPatient, ...]) -> str:
             f"  CDS_FHIR_SERVERS={base} make serve",
             "In the CDS Hooks Sandbox (https://sandbox.cds-hooks.org), the gear at the top right:",
             f"  Change FHIR Server  {base}",
-            f"  Change Patient      {patients[0].id}",
+            f"  Change Patient      {patients[0].name} (typing {patients[0].id} finds it)",
             "  Add CDS Services    http://127.0.0.1:8000/cds-services (whole, no slash at its end)",
             "",
         ]
@@ -73,9 +75,8 @@ def describe(base: str, patients: tuple[DemoPatient, ...]) -> str:
 
 
 def _order(patient: DemoPatient) -> str:
-    often = "once" if patient.times_a_day == 1 else f"{patient.times_a_day} times"
-    return f"{patient.order}, {patient.number} {often} a day"
+    return f"{patient.order}, number {patient.number}, {_OFTEN[patient.times_a_day]}"
 
 
 def _card(patient: DemoPatient) -> str:
-    return "no card" if patient.card == "none" else f"a card ({patient.card})"
+    return "no card" if patient.card == "none" else f'a card ({patient.card}) "{patient.about} …"'

@@ -78,6 +78,7 @@ def medication_entry(resource: JSON, place: Place, told: Told) -> MedicationEntr
         status=_status(resource, kind, told.status),
         codings=codings_of(concept),
         texts=tuple(t for t in (as_text(concept.get("text")), _reference_text(told, concept)) if t),
+        reference="" if concept else as_text(told.reference.get("reference")),
         ingredient_texts=_ingredients(medication, resource),
         dosages=tuple(read_dosage(d) for d in _instructions(resource, kind)),
         authored=as_date(told.written_on or resource.get("dateAsserted") or handed_over),

@@ -58,7 +58,8 @@ class MedicationEntry:
     `key` names it within one request: `Type/id`, or `Type[hash of the content]` where there is no id.
     `rewritable`: it has the one simple instruction that an `update` can change without losing anything. `writable`:
     orders of its version of FHIR can be written at all.
-    `problems` are the paths of members that could not be read and that rules depend on.
+    `problems` are the paths of members that could not be read and that rules depend on. `reference` leads to the
+    Medication of a drug that nothing else names.
     """
 
     key: str
@@ -69,6 +70,7 @@ class MedicationEntry:
     status: str
     codings: tuple[Coding, ...]
     texts: tuple[str, ...]
+    reference: str = ""
     ingredient_texts: tuple[tuple[tuple[Coding, ...], str], ...] = ()
     dosages: tuple[Dosage, ...] = ()
     authored: date | None = None
