@@ -14,6 +14,7 @@ from typing import Any
 from cds_service import __version__
 from cds_service.errors import ServiceError
 
+_LAST_PORT = 65535
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -38,8 +39,8 @@ def _parser() -> argparse.ArgumentParser:
 
     serve = commands.add_parser("serve", help="start the service")
     serve.add_argument("--host", default="127.0.0.1", help="default 127.0.0.1; others only with authentication")
-    serve.add_argument("--port", type=int, default=8000, help="default 8000")
-    serve.add_argument("--workers", type=int, default=2, help="processes (default 2)")
+    serve.add_argument("--port", type=_port, default=8000, help="default 8000")
+    serve.add_argument("--workers", type=_positive, default=2, help="processes (default 2)")
     serve.set_defaults(run=_serve)
 
     probe = commands.add_parser("probe", help="fire a known interaction at a running service; fails when no card comes")
@@ -140,6 +141,18 @@ def _count(text: str) -> int:
     if not (text.isascii() and text.isdigit()):
         raise argparse.ArgumentTypeError(f'"{text}" is not a whole number')
     return int(text)
+
+
+def _positive(text: str) -> int:
+    if (number := _count(text)) < 1:
+        raise argparse.ArgumentTypeError(f"{number} is too few; use at least 1")
+    return number
+
+
+def _port(text: str) -> int:
+    if not 1 <= (number := _count(text)) <= _LAST_PORT:
+        raise argparse.ArgumentTypeError(f"{number} is not a port; use 1 to {_LAST_PORT}")
+    return number
 
 
 def _serve(options: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
+from importlib.util import cache_from_source
 from pathlib import Path
 
 import pytest
@@ -162,7 +163,7 @@ MUTANTS = (
 
 def make_copy(folder: Path) -> Path:
     """The package, the tests and pytest's settings in `folder`, with this repository's cards beside them."""
-    skip = shutil.ignore_patterns("__pycache__", "_data")
+    skip = shutil.ignore_patterns("_data")  # what is compiled comes along: it is taken only for a file it was made from
     shutil.copytree(PACKAGE, folder / PACKAGE.name, ignore=skip)
     shutil.copytree(TESTS, folder / TESTS.name, ignore=skip)
     shutil.copy(TESTS.parent / "pyproject.toml", folder)
@@ -193,6 +194,7 @@ def run_mutant(folder: Path, mutant: Mutant) -> subprocess.CompletedProcess[str]
         holding = [path for path, text in texts.items() for _ in range(text.count(old))]
         assert len(holding) == 1, f"the package holds {len(holding)} times: {old}"
         holding[0].write_text(texts[holding[0]].replace(old, new), encoding="utf-8")
+        Path(cache_from_source(str(holding[0]))).unlink(missing_ok=True)
     return run_properties(folder, mutant.property, mutant.examples)
 
 

@@ -21,6 +21,21 @@ def test_serve_refuses_an_address_that_others_can_reach() -> None:
     assert "loopback" in refusal(run("serve", "--host", "0.0.0.0", CDS_AUTH="off"))
 
 
+@pytest.mark.parametrize(
+    ("option", "value", "allowed"),
+    [
+        ("--port", "0", "use 1 to 65535"),
+        ("--port", "70000", "use 1 to 65535"),
+        ("--port", "http", "whole number"),
+        ("--workers", "0", "use at least 1"),
+        ("--workers", "-1", "whole number"),
+    ],
+)
+def test_serve_refuses_what_nobody_could_reach(option: str, value: str, allowed: str) -> None:
+    """A port that is none, or no process to answer."""
+    assert allowed in refusal(run("serve", f"{option}={value}", CDS_AUTH="off"))
+
+
 def test_serve_answers_discovery_and_hook_calls(knowledge: Knowledge, tmp_path: Path) -> None:
     """Gunicorn starts, prints the discovery URL, and two workers give one answer byte for byte."""
     data = write_json(hook_call(knowledge))
