@@ -37,6 +37,32 @@ def test_resolve_shows_what_was_understood() -> None:
         assert line in told
 
 
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("1,000 MG", "1000 mg"),
+        ("1,250.5 MG", "1250.5 mg"),
+        ("2,5 MG", "2.5 mg"),
+        ("0,25 MG", "0.25 mg"),
+        ("0,125 MG", "0.125 mg"),
+        ("12,50 MG", "12.50 mg"),
+        ("0.125 MG", "0.125 mg"),
+        ("3.375 MG", "3.375 mg"),
+        ("1.500 MG", ""),
+        ("1,2,5 MG", ""),
+        ("1,5.2 MG", ""),
+        ("1.5.2 MG", ""),
+    ],
+)
+def test_a_decimal_comma_is_no_thousand(written: str, meant: str) -> None:
+    """2,5 mg is not 25 mg; what may mean a thousand or one is no strength, so no dose is worked out from it."""
+    told = run("resolve", f"baclofen {written} Oral Tablet").stdout.decode()
+    assert "baclofen (RxNorm 1292)" in told
+    assert [line.strip() for line in told.splitlines() if "strengths" in line] == (
+        [f"strengths: baclofen {meant}"] if meant else []
+    )
+
+
 def test_json_gives_codes_as_text_at_ingredient_level(knowledge: Knowledge) -> None:
     """A precise ingredient gives the code of its base, and its own beside it; second codes are told."""
     codes = {name: i.rxnorm for name, i in knowledge.ingredients.items()}

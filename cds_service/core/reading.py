@@ -10,6 +10,9 @@ from cds_service.core.values import Strength, Vocabulary
 
 _LETTER = re.compile(r"[^\W_]")
 _NUMBER = re.compile(r"\d+(?:[.,]\d+)*\Z")
+_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?\Z")
+_DECIMAL_COMMA = re.compile(r"\d+,\d+\Z")
+_EITHER = re.compile(r"[1-9]\d{0,2}\.\d\d0\Z")
 # RxNorm tells generic once-daily tablets from ordinary ones by this lead alone, so it stands for a brand.
 _LEAD_BRAND = "once-daily"
 _EXTENDED = frozenset({"extended", "er", "xr", "sr", "delayed", "once-daily"})
@@ -149,13 +152,13 @@ class Reader:
                 per, used = after[1], 4
             elif len(after) == 3 and _NUMBER.match(after[1]) and after[2] in units:
                 per, used = f"{after[1]} {after[2]}", 5
-        self._set_strength(tokens[position].replace(",", ""), unit, per)
+        self._set_strength(_value_of(tokens[position]), unit, per)
         return used
 
-    def _set_strength(self, number: str, unit: str, per: str) -> None:
+    def _set_strength(self, value: Decimal | None, unit: str, per: str) -> None:
         self._after_strength = self._measured = True
-        if self._named and number.count(".") <= 1:
-            self.strengths.setdefault(self._named, Strength(Decimal(number), unit, per))
+        if self._named and value is not None:
+            self.strengths.setdefault(self._named, Strength(value, unit, per))
 
     def _take_other(self, token: str) -> int:
         self._settle_salts()
@@ -264,3 +267,16 @@ class Reader:
         if not stated_as:
             self.unread += [word for word in inner.unread if word not in self.vocabulary.elements]
         self._element = ""
+
+
+def _value_of(number: str) -> Decimal | None:
+    """What a number means, or None where that is not certain: a wrong strength would be a wrong dose.
+
+    A comma before three digits divides thousands ("1,000"), any other is that of a decimal number ("2,5"). A point
+    before three digits that end in 0 is written for a thousand in one country ("1.500") and by mistake in another.
+    """
+    if "," not in number:
+        return Decimal(number) if number.count(".") <= 1 and not _EITHER.match(number) else None
+    if _THOUSANDS.match(number):
+        return Decimal(number.replace(",", ""))
+    return Decimal(number.replace(",", ".")) if _DECIMAL_COMMA.match(number) else None
