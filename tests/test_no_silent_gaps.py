@@ -279,3 +279,26 @@ def test_no_staggering_beside_an_unknown_drug(client: FlaskClient, knowledge: Kn
     """It may be an opioid."""
     answer = answer_of(client, hook_call(knowledge, taking=[BACLOFEN, "xyzzyol 5 mg"]))
     assert "suggestions" not in answer["cards"][0]
+
+
+@pytest.mark.parametrize(
+    "drug", ["phenindione 50 MG Oral Tablet", "argatroban 1 MG/ML Injection", "bivalirudin", "desirudin"]
+)
+def test_an_anticoagulant_that_no_card_knows_is_not_checked(
+    client: FlaskClient, knowledge: Knowledge, drug: str
+) -> None:
+    """A known drug in no rule is silent; an anticoagulant must not be, so these are not in the dictionary."""
+    answer = answer_of(client, hook_call(knowledge, [drug], ["ibuprofen 600 MG Oral Tablet"]))
+    assert "order-not-checked" in rules(answer)
+
+
+def test_a_card_with_many_sources_links_to_those_about_its_own_drugs(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Phenprocoumon's sources for phenprocoumon, and no label of warfarin before them."""
+    answer = answer_of(
+        client, hook_call(knowledge, ["ibuprofen 600 MG Oral Tablet"], ["Phenprocoumon 3 MG Oral Tablet"])
+    )
+    (card,) = [card for card in answer["cards"] if "warfarin-nsaid" in rules({"cards": [card]})]
+    labels = [link["label"].lower() for link in card["links"]]
+    assert len(labels) == 6
+    assert sum("phenpro" in label for label in labels) >= 2
+    assert not any("acenocoumarol" in label and "phenpro" not in label for label in labels), labels

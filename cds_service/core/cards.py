@@ -9,6 +9,7 @@ from cds_service.core.suggestions import plan_suggestions
 from cds_service.core.values import (
     Card,
     CardOrigin,
+    EvidenceUse,
     Facts,
     Finding,
     HookRequest,
@@ -116,5 +117,17 @@ def _reasons(group: tuple[Finding, ...]) -> tuple[OverrideReason, ...]:
 
 
 def _links_to_evidence(group: tuple[Finding, ...]) -> tuple[tuple[str, str], ...]:
-    links = {use.url: use.title for finding in group for use in finding.rule.evidence}
+    """Titles and addresses of the sources. Where there are too many, those about the drugs of this card come first."""
+    uses = [(use, finding) for finding in group for use in finding.rule.evidence]
+    if len({use.url for use, _ in uses}) > _MOST_LINKS:
+        uses.sort(key=lambda pair: _distance(*pair))
+    links = {use.url: use.title for use, _ in uses}
     return tuple((title, url) for url, title in links.items())[:_MOST_LINKS]
+
+
+def _distance(use: EvidenceUse, finding: Finding) -> int:
+    """0: the source names a drug of the finding; 1: no drug of the rule; 2: only such as are not here."""
+    text = f"{use.title} {use.supports}".lower()
+    if any(p.ingredient in text for p in finding.participants):
+        return 0
+    return 2 if any(name in text for slot in finding.rule.slots for name in slot.members) else 1
