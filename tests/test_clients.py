@@ -260,7 +260,7 @@ def test_serve_does_not_start_without_clients(tmp_path: Path) -> None:
     assert "CDS_CLIENTS and CDS_PUBLIC_URL are not set" in refusal(run("serve"))
     file = tmp_path / "clients.yaml"
     file.write_text("clients:\n  - id: north\n", encoding="utf-8")
-    command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", "0", "--workers", "1"]
+    command = [sys.executable, "-m", "cds_service.cli", "serve", "--port", "8000", "--workers", "1"]
     settings = {k: v for k, v in os.environ.items() if not k.startswith("CDS_")}
     settings |= {"PYTHONPATH": str(ROOT), "CDS_CLIENTS": str(file), "CDS_PUBLIC_URL": PUBLIC}
     done = subprocess.run(command, cwd=ROOT, env=settings, capture_output=True, text=True, timeout=60, check=False)

@@ -70,6 +70,7 @@ def test_a_card_shown_by_one_machine_and_answered_to_the_other(
 ) -> None:
     """Two services with one PostgreSQL and one key: the outcome counts for the rule, and so do both that were shown."""
     settings = {"CDS_DATABASE_URL": postgres.new_database(), "CDS_CARD_KEY": "one-key-for-both-machines"}
+    settings["CDS_PUBLIC_URL"] = "https://cds.example"  # the one address of both, where cards link to
     assert run("db", "upgrade", **settings).returncode == 0
     with serving(tmp_path / "one", **settings) as one, serving(tmp_path / "two", **settings) as two:
         answers = [post(server, SIGN, hook_call(knowledge)) for server in (one, two)]
