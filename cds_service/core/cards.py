@@ -6,6 +6,7 @@ from cds_service.core.identity import card_uuid
 from cds_service.core.planning import Plan
 from cds_service.core.reduction import plan_corrections
 from cds_service.core.suggestions import plan_suggestions
+from cds_service.core.tokens import tokens_of
 from cds_service.core.values import (
     Card,
     CardOrigin,
@@ -16,6 +17,7 @@ from cds_service.core.values import (
     Knowledge,
     Medication,
     OverrideReason,
+    Rule,
     Suggestion,
     indicator_rank,
 )
@@ -118,16 +120,19 @@ def _reasons(group: tuple[Finding, ...]) -> tuple[OverrideReason, ...]:
 
 def _links_to_evidence(group: tuple[Finding, ...]) -> tuple[tuple[str, str], ...]:
     """Titles and addresses of the sources. Where there are too many, those about the drugs of this card come first."""
-    uses = [(use, finding) for finding in group for use in finding.rule.evidence]
-    if len({use.url for use, _ in uses}) > _MOST_LINKS:
-        uses.sort(key=lambda pair: _distance(*pair))
-    links = {use.url: use.title for use, _ in uses}
+    rules = {finding.rule.id: finding.rule for finding in group}.values()
+    links = {use.url: use.title for rule in rules for use in rule.evidence}
+    if len(links) > _MOST_LINKS:
+        here = _drugs(group)
+        ranked = [(_distance(use, rule, here), use) for rule in rules for use in rule.evidence]
+        links = {use.url: use.title for _, use in sorted(ranked, key=lambda pair: pair[0])}
     return tuple((title, url) for url, title in links.items())[:_MOST_LINKS]
 
 
-def _distance(use: EvidenceUse, finding: Finding) -> int:
-    """0: the source names a drug of the finding; 1: no drug of the rule; 2: only such as are not here."""
+def _distance(use: EvidenceUse, rule: Rule, here: tuple[str, ...]) -> int:
+    """0: the source names a drug that is here; 1: no drug of the rule; 2: only others."""
     text = f"{use.title} {use.supports}".lower()
-    if any(p.ingredient in text for p in finding.participants):
+    if any(name in text for name in here):
         return 0
-    return 2 if any(name in text for slot in finding.rule.slots for name in slot.members) else 1
+    words = tokens_of(text)
+    return 1 if all(slot.members.isdisjoint(words) for slot in rule.slots) else 2
