@@ -20,7 +20,7 @@ from cds_service.examples import example_request
 from cds_service.fhir.request import read_hook_request
 from cds_service.knowledge.files import read_yaml
 from cds_service.knowledge.house_rules import content_checksum
-from cds_service.knowledge.load import CARD_FOLDERS, load_knowledge, read_cards
+from cds_service.knowledge.load import CARD_FOLDERS, card_paths, load_knowledge, read_cards
 from cds_service.knowledge.problems import check_problems
 from cds_service.knowledge.supports import different_problems
 
@@ -142,12 +142,7 @@ def stamp(folder: Path) -> list[str]:
 
     An entry that already has one is left alone: changed content needs a new version and entry.
     """
-    written = []
-    for part in CARD_FOLDERS:
-        for path in sorted((folder / part).glob("*.yaml")):
-            if _stamp_file(path):
-                written.append(f"cards/{part}/{path.name}")
-    return written
+    return [name for name, path in card_paths(folder) if _stamp_file(path)]
 
 
 def _stamp_file(path: Path) -> bool:

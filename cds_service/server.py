@@ -129,14 +129,15 @@ def run_server(host: str, port: int, workers: int, settings: Settings) -> None:
     log_as_json()
     Store(settings.storage.database).prepare()
     address = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    print(f"Discovery: http://{address}/cds-services", flush=True)
+    base = f"http://{address}"
+    print(f"Discovery: {base}/cds-services", flush=True)
     if settings.workbench:
-        print(f"Workbench: http://{address}/", flush=True)
+        print(f"Workbench: {base}/", flush=True)
     if settings.access.mode == "off":
         print(
             "Try it:    .venv/bin/cds-service fixture gabapentin-with-baclofen | "
             "curl -s -H 'Content-Type: application/json' -d @- "
-            f"http://{address}/cds-services/interactions-order-sign",
+            f"{base}/cds-services/interactions-order-sign",
             flush=True,
         )
     folder = open_run_folder(settings.storage.data)

@@ -249,7 +249,7 @@ def test_many_orders_of_two_drugs_are_answered(client: FlaskClient, knowledge: K
 
 
 def test_a_hundred_orders_of_one_drug_are_answered(client: FlaskClient, knowledge: Knowledge) -> None:
-    """They meet in 4,950 pairs on one card. It takes a quarter of a second; work for each pair made it a minute."""
+    """They meet in 4,950 pairs on one card. It takes a quarter of a second; work for each pair made it sixteen."""
     began = time.monotonic()
     (card,) = answer_of(client, hook_call(knowledge, ["amlodipine 5 MG Oral Tablet"] * 100, []))["cards"]
     assert rules({"cards": [card]}) == {"same-ingredient-twice"}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import cache
+
 from cds_service.core.identity import card_uuid
 from cds_service.core.planning import Plan
 from cds_service.core.reduction import plan_corrections
@@ -131,8 +133,14 @@ def _links_to_evidence(group: tuple[Finding, ...]) -> tuple[tuple[str, str], ...
 
 def _distance(use: EvidenceUse, rule: Rule, here: tuple[str, ...]) -> int:
     """0: the source names a drug that is here; 1: no drug of the rule; 2: only others."""
-    text = f"{use.title} {use.supports}".lower()
+    text, words = _told_by(use)
     if any(name in text for name in here):
         return 0
-    words = tokens_of(text)
     return 1 if all(slot.members.isdisjoint(words) for slot in rule.slots) else 2
+
+
+@cache
+def _told_by(use: EvidenceUse) -> tuple[str, tuple[str, ...]]:
+    """Title and what it supports, as text and as words; the same in every call."""
+    text = f"{use.title} {use.supports}".lower()
+    return text, tuple(tokens_of(text))

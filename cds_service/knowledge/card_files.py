@@ -10,7 +10,7 @@ from typing import Any
 from cds_service.core.values import Rule
 from cds_service.errors import Fault
 from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.load import CARD_FOLDERS
+from cds_service.knowledge.load import CARD_FOLDERS, card_paths
 from cds_service.knowledge.schema import check
 
 
@@ -46,9 +46,9 @@ class CardFiles:
 
 def ids_in(folder: Path) -> list[str]:
     """The ids of all cards and notices of a folder, taken from names and keys: nothing is checked, and it is quick."""
-    cards = [path.stem for part in CARD_FOLDERS for path in sorted((folder / part).glob("*.yaml"))]
     faults: list[Fault] = []
-    return cards + list(read_yaml(folder / "notices.yaml", "notices.yaml", faults) or ())
+    notices = read_yaml(folder / "notices.yaml", "notices.yaml", faults) or ()
+    return [*(path.stem for _, path in card_paths(folder)), *notices]
 
 
 def _is_of(content: Mapping[str, Any], rule: Rule) -> bool:

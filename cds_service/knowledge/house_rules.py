@@ -11,7 +11,7 @@ from typing import Any
 from cds_service.core.identity import rule_bits
 from cds_service.core.values import Rule, indicator_rank, severity_rank
 from cds_service.errors import Fault
-from cds_service.knowledge.texts import placeholders
+from cds_service.knowledge.texts import misfilled, placeholders
 
 Content = Mapping[str, Any]
 _NOT_CONTENT = ("history", "review", "examples")
@@ -91,12 +91,7 @@ def _placeholders_exist(_: str, card: Content, rule: Rule) -> Faults:
     ]
     texts += [(f"variants[{i}]", f"{v.face.summary} {v.face.advice}") for i, v in enumerate(rule.variants)]
     texts += [(f"modifiers[{i}].advice", m.advice) for i, m in enumerate(rule.modifiers)]
-    found = []
-    for path, text in texts:
-        for placeholder in placeholders(text):
-            if placeholder not in allowed:
-                found.append((path, f"{{{placeholder}}} is no placeholder here. Use {', '.join(sorted(allowed))}."))
-    return found
+    return [(path, message) for path, text in texts for message in misfilled(text, sorted(allowed))]
 
 
 def _summaries_fit_with_the_longest_names(_: str, card: Content, rule: Rule) -> Faults:

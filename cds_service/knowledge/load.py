@@ -106,19 +106,24 @@ _SUPPORTS = (
 )
 
 
+def card_paths(folder: Path) -> Iterator[tuple[str, Path]]:
+    """(how messages name it, path) of each card file."""
+    for part in CARD_FOLDERS:
+        for path in sorted((folder / part).glob("*.yaml")):
+            yield f"cards/{part}/{path.name}", path
+
+
 def read_cards(folder: Path, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:
     """Card files that pass the schema, by file name."""
     found = {}
-    for part in CARD_FOLDERS:
-        for path in sorted((folder / part).glob("*.yaml")):
-            name = f"cards/{part}/{path.name}"
-            content = read_yaml(path, name, faults)
-            if content is None:
-                continue
-            wrong = check(content, folder / "card.schema.json", name)
-            faults += wrong
-            if not wrong:
-                found[name] = content
+    for name, path in card_paths(folder):
+        content = read_yaml(path, name, faults)
+        if content is None:
+            continue
+        wrong = check(content, folder / "card.schema.json", name)
+        faults += wrong
+        if not wrong:
+            found[name] = content
     return found
 
 

@@ -7,7 +7,7 @@ answer that needs it, when an order is signed.
 from __future__ import annotations
 
 import string
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any
 
 from cds_service.errors import Fault
@@ -80,6 +80,14 @@ def placeholders(text: str) -> list[str]:
         return ["{"]
 
 
+def misfilled(text: str, allowed: Collection[str]) -> Iterator[str]:
+    """What is wrong with each placeholder of a text that is none of `allowed`."""
+    use = f"Use {', '.join(allowed)}." if allowed else "This text is used as it stands, without braces."
+    for placeholder in placeholders(text):
+        if placeholder not in allowed:
+            yield f"{{{placeholder}}} is no placeholder here. {use}"
+
+
 def _wording(wording: Texts, allowed: Mapping[str, tuple[str, ...]]) -> Iterator[Fault]:
     file = "cards/wording.yaml"
     for key in allowed:
@@ -108,7 +116,5 @@ def _notices(notices: Texts, topics: Texts) -> Iterator[Fault]:
 
 def _misfilled(file: str, key: str, texts: Iterable[tuple[str, str]], allowed: tuple[str, ...]) -> Iterator[Fault]:
     for name, text in texts:
-        for placeholder in placeholders(text):
-            if placeholder not in allowed:
-                use = f"Use {', '.join(allowed)}." if allowed else "This text is used as it stands, without braces."
-                yield Fault(file, f"{key}.{name}".rstrip("."), f"{{{placeholder}}} is no placeholder here. {use}")
+        for message in misfilled(text, allowed):
+            yield Fault(file, f"{key}.{name}".rstrip("."), message)
