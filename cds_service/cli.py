@@ -262,15 +262,22 @@ def _demo_fhir(options: argparse.Namespace) -> int:
 
 def _lint(options: argparse.Namespace) -> int:
     from cds_service.knowledge import cards_folder
-    from cds_service.lint import lint, stamp
+    from cds_service.knowledge.folder import read_folder
+    from cds_service.lint import lint, seal, stamp
 
-    folder = options.cards or cards_folder()
-    if options.stamp:
-        for name in stamp(folder):
-            print(f"stamped {name}")
-    faults = lint(folder, tuple(options.card))
-    for fault in faults:
-        print(fault)
+    path = options.cards or cards_folder()
+    try:
+        if options.stamp:
+            for name in stamp(path):
+                print(f"stamped {name}")
+        folder = read_folder(path)
+        faults = lint(folder, tuple(options.card))
+        for fault in faults:
+            print(fault)
+        if options.stamp and not faults and not options.card:
+            print(seal(folder))
+    except OSError as error:
+        raise ServiceError(f"{error.filename}: cannot be written ({error.strerror})") from None
     print(f"{len(faults)} fault(s)" if faults else _in_order(options.card))
     return 1 if faults else 0
 

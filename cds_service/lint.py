@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -19,21 +20,22 @@ from cds_service.errors import Fault, KnowledgeError
 from cds_service.examples import example_request
 from cds_service.fhir.request import read_hook_request
 from cds_service.knowledge.files import read_yaml
+from cds_service.knowledge.folder import Folder, read_folder, write_seal
 from cds_service.knowledge.house_rules import content_checksum
-from cds_service.knowledge.load import CARD_FOLDERS, card_paths, load_knowledge, read_cards
+from cds_service.knowledge.load import CARD_FOLDERS, card_places, knowledge_of, read_cards
 from cds_service.knowledge.problems import check_problems
 from cds_service.knowledge.supports import different_problems
 
 EXAMPLE_DAY = date(2026, 11, 22)
 
 
-def lint(folder: Path, only: tuple[str, ...] = ()) -> list[Fault]:
+def lint(folder: Folder, only: tuple[str, ...] = ()) -> list[Fault]:
     """All faults of the card files in `folder`; an empty list means they may be released.
 
     With `only` (card ids) the examples of no other card are run, and faults of other cards are left out.
     """
     try:
-        knowledge = load_knowledge(folder)
+        knowledge = knowledge_of(folder)
     except KnowledgeError as error:
         return _of_cards(error.faults, only) if only else error.faults
     faults = [] if only else _whole(folder, knowledge)
@@ -57,7 +59,7 @@ def _is_card(file: str) -> bool:
     return any(file.startswith(f"cards/{folder}/") for folder in CARD_FOLDERS)
 
 
-def _whole(folder: Path, knowledge: Knowledge) -> list[Fault]:
+def _whole(folder: Folder, knowledge: Knowledge) -> list[Fault]:
     """What can only be seen over all files: products that are not understood, two cards for one problem."""
     faults: list[Fault] = []
     apart = different_problems(folder, knowledge.topics, faults)
@@ -134,7 +136,21 @@ def _judge_card(expect: Mapping[str, Any], finding: Finding, evaluation: Evaluat
     return ""
 
 
-# --- Checksums -----------------------------------------------------------------------------------------
+# --- Seal and checksums --------------------------------------------------------------------------------
+
+
+def seal(folder: Folder) -> str:
+    """Seal a folder in which `lint` found nothing, and say so; or say which card a sealed start would misread."""
+    whole, short = read_cards(folder, []), read_cards(replace(folder, is_checked=True), [])
+    misread = [name for name in whole if _rule_part(whole[name]) != _rule_part(short.get(name, {}))]
+    if misread:
+        return f"Not sealed, each start will check everything: in {', '.join(misread)} examples is not the last part."
+    write_seal(folder)
+    return "Sealed: a start that finds the folder as it is now does not check it again."
+
+
+def _rule_part(card: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in card.items() if key != "examples"}
 
 
 def stamp(folder: Path) -> list[str]:
@@ -142,7 +158,7 @@ def stamp(folder: Path) -> list[str]:
 
     An entry that already has one is left alone: changed content needs a new version and entry.
     """
-    return [name for name, path in card_paths(folder) if _stamp_file(path)]
+    return [f"cards/{place}" for place in card_places(read_folder(folder)) if _stamp_file(folder / place)]
 
 
 def _stamp_file(path: Path) -> bool:

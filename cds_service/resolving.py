@@ -11,6 +11,7 @@ from cds_service.core.naming import read_name
 from cds_service.core.values import Ingredient, Product, Strength, Vocabulary
 from cds_service.errors import Fault, KnowledgeError, ServiceError
 from cds_service.knowledge.dictionary import read_dictionary
+from cds_service.knowledge.folder import read_folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +27,7 @@ def read_names(folder: Path) -> Names:
     if not folder.is_dir():
         raise ServiceError(f"{folder} is not a folder. It must hold the card files.")
     faults: list[Fault] = []
-    dictionary, vocabulary = read_dictionary(folder / "drugs", faults)
+    dictionary, vocabulary = read_dictionary(read_folder(folder, "drugs"), faults)
     if faults:
         raise KnowledgeError(faults)
     return Names(dictionary.ingredients, vocabulary)

@@ -12,12 +12,13 @@ from flask.testing import FlaskClient
 from cds_service.core.values import Knowledge
 from cds_service.examples import example_request
 from cds_service.knowledge import cards_folder
+from cds_service.knowledge.folder import read_folder
 from cds_service.knowledge.load import CARD_FOLDERS, read_cards
 from cds_service.lint import EXAMPLE_DAY
 from cds_service.settings import read_settings
 from tests.helpers import JSON, SELECT, SIGN, answer_of, app_of, rules_of
 
-CARDS = read_cards(cards_folder(), [])
+CARDS = read_cards(read_folder(cards_folder()), [])
 EXAMPLES = [
     pytest.param(card, example, id=f"{card['id']}: {example['name']}")
     for card in CARDS.values()

@@ -16,6 +16,7 @@ from flask.testing import FlaskClient
 from cds_service.core.naming import read_name
 from cds_service.core.values import INDICATORS, Knowledge
 from cds_service.knowledge import cards_folder
+from cds_service.knowledge.folder import read_folder
 from cds_service.knowledge.supports import different_problems, read_evidence
 from tests.helpers import JSON, answer_of, hook_call
 
@@ -66,7 +67,7 @@ def test_a_pair_that_must_be_caught_is(client: FlaskClient, knowledge: Knowledge
 @pytest.fixture(scope="module")
 def apart(knowledge: Knowledge) -> set[frozenset[str]]:
     """Pairs of topics that may stay two cards, by cards/different-problems.yaml."""
-    return set(different_problems(cards_folder(), knowledge.topics, []))
+    return set(different_problems(read_folder(cards_folder()), knowledge.topics, []))
 
 
 @pytest.mark.parametrize(("row", "new", "old"), both_ways("must-catch"))
@@ -101,7 +102,7 @@ def test_the_lists_are_long_enough_and_no_pair_stands_twice() -> None:
 @pytest.mark.parametrize("kind", ["must-catch", "low-value"])
 def test_every_pair_has_a_source_and_is_understood(knowledge: Knowledge, kind: str) -> None:
     """The sources are keys of cards/evidence/, and both names are read in full."""
-    sources = read_evidence(cards_folder(), [])
+    sources = read_evidence(read_folder(cards_folder()), [])
     for row in rows(kind):
         assert row["source"].split(), row
         assert not set(row["source"].split()) - sources.keys(), row

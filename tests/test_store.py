@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import stat
 import subprocess
 import sys
@@ -26,7 +25,7 @@ from cds_service.store.migrate import MIGRATIONS
 from cds_service.store.replay import build_replay_guard, purge_used
 from cds_service.store.shown import ShownCounts
 from cds_service.store.tables import REVISIONS, metadata, shown, used_jti
-from tests.commands import ROOT, refusal, run
+from tests.commands import RIGHTS_COUNT, ROOT, refusal, run
 from tests.feedback import app_with, overridden, send, stored
 from tests.helpers import TODAY, answer_of, cns_card, hook_call
 from tests.postgres import PASSWORD, Postgres
@@ -170,13 +169,12 @@ def test_a_folder_that_cannot_hold_the_file_stops_the_start() -> None:
 
 
 def test_a_folder_without_write_permission_stops_the_start(tmp_path: Path) -> None:
-    """Permissions count for root too once it has given up the capability to ignore them."""
+    """A sentence that names the file and what the system says."""
     folder = tmp_path / "data"
     folder.mkdir()
     folder.chmod(0o555)
     code = "import sys; from cds_service.store.database import Store; Store(sys.argv[1]).prepare()"
-    plain = ["setpriv", "--bounding-set=-dac_override", "--inh-caps=-dac_override"] if os.geteuid() == 0 else []
-    command = [*plain, sys.executable, "-c", code, f"sqlite:///{folder}/cds.sqlite3"]
+    command = [*RIGHTS_COUNT, sys.executable, "-c", code, f"sqlite:///{folder}/cds.sqlite3"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60, check=False)
     assert f"StartError: CDS_DATA: {folder}/cds.sqlite3 cannot be used: Permission denied." in done.stderr
 

@@ -10,7 +10,8 @@ from typing import Any
 from cds_service.core.values import Rule
 from cds_service.errors import Fault
 from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.load import CARD_FOLDERS, card_paths
+from cds_service.knowledge.folder import read_folder
+from cds_service.knowledge.load import CARD_FOLDERS, card_places
 from cds_service.knowledge.schema import check
 
 
@@ -48,7 +49,7 @@ def ids_in(folder: Path) -> list[str]:
     """The ids of all cards and notices of a folder, taken from names and keys: nothing is checked, and it is quick."""
     faults: list[Fault] = []
     notices = read_yaml(folder / "notices.yaml", "notices.yaml", faults) or ()
-    return [*(path.stem for _, path in card_paths(folder)), *notices]
+    return [*(Path(place).stem for place in card_places(read_folder(folder))), *notices]
 
 
 def _is_of(content: Mapping[str, Any], rule: Rule) -> bool:

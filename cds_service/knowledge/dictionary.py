@@ -10,8 +10,7 @@ from typing import Any
 from cds_service.core.naming import tokens_of
 from cds_service.core.values import Group, Ingredient, Scale, Vocabulary
 from cds_service.errors import Fault
-from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.schema import check
+from cds_service.knowledge.folder import Folder
 from cds_service.knowledge.tables import Column, Row, Table, read_table
 
 # Lists of words.yaml that are more than words to pass over.
@@ -51,32 +50,31 @@ class Dictionary:
     lines: dict[str, Row] = field(default_factory=dict)
 
 
-def read_dictionary(folder: Path, faults: list[Fault]) -> tuple[Dictionary, Vocabulary]:
-    """Read every drug file; faults are added to `faults`."""
+def read_dictionary(folder: Folder, faults: list[Fault]) -> tuple[Dictionary, Vocabulary]:
+    """Read every file of `cards/drugs/`; faults are added to `faults`."""
     found = Dictionary()
-    for row in _tables(folder / "ingredients", _INGREDIENTS, faults):
+    for row in _tables(folder, "drugs/ingredients", _INGREDIENTS, faults):
         _add_ingredient(found, row, faults)
     _check_forms_of(found, faults)
-    for row in _table(folder / "combination-brands.csv", _COMBINATIONS, faults):
+    for row in _table(folder, "drugs/combination-brands.csv", _COMBINATIONS, faults):
         _add_combination(found, row, faults)
-    for row in _tables(folder / "products", _PRODUCTS, faults):
+    for row in _tables(folder, "drugs/products", _PRODUCTS, faults):
         _add_product(found, row, faults)
     found.groups = _groups(folder, found, faults)
     found.scales = _scales(folder, found, faults)
     return found, _vocabulary(found, folder, faults)
 
 
-def _tables(folder: Path, columns: dict[str, Column], faults: list[Fault]) -> Iterator[Row]:
-    paths = sorted(folder.glob("*.csv"))
-    if not paths:
-        faults.append(Fault(f"cards/drugs/{folder.name}", "", "holds no CSV file"))
-    for path in paths:
-        yield from _table(path, columns, faults)
+def _tables(folder: Folder, part: str, columns: dict[str, Column], faults: list[Fault]) -> Iterator[Row]:
+    places = folder.under(part, ".csv")
+    if not places:
+        faults.append(Fault(f"cards/{part}", "", "holds no CSV file"))
+    for place in places:
+        yield from _table(folder, place, columns, faults)
 
 
-def _table(path: Path, columns: dict[str, Column], faults: list[Fault]) -> Table:
-    inside = path.name if path.parent.name == "drugs" else f"{path.parent.name}/{path.name}"
-    return read_table(path, f"cards/drugs/{inside}", columns, faults)
+def _table(folder: Folder, place: str, columns: dict[str, Column], faults: list[Fault]) -> Table:
+    return read_table(folder.files.get(place), f"cards/{place}", columns, faults, folder.is_checked)
 
 
 # --- Names and codes -------------------------------------------------------------------------------------
@@ -172,28 +170,22 @@ def _check_forms_of(found: Dictionary, faults: list[Fault]) -> None:
 # --- Groups ----------------------------------------------------------------------------------------------
 
 
-def _yaml_files(folder: Path, definition: str, faults: list[Fault]) -> Iterator[tuple[str, dict[str, Any]]]:
-    for path in sorted(folder.glob("*.yaml")):
-        name = f"cards/drugs/{folder.name}/{path.name}"
-        content = _checked(path, name, definition, faults)
+def _yaml_files(folder: Folder, definition: str, faults: list[Fault]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """(name in messages, content) of each file in the folder that is called as the definition of its content."""
+    for place in folder.under(f"drugs/{definition}", ".yaml"):
+        content = _content(folder, place, definition, faults)
         if content:
-            yield name, content
+            yield f"cards/{place}", content
 
 
-def _checked(path: Path, name: str, definition: str, faults: list[Fault]) -> dict[str, Any]:
-    content = read_yaml(path, name, faults)
-    if content is None:
-        return {}
-    schema = next(p for p in path.parents if p.name == "drugs") / "drugs.schema.json"
-    wrong = check(content, schema, name, definition)
-    faults += wrong
-    return {} if wrong else content
+def _content(folder: Folder, place: str, definition: str, faults: list[Fault]) -> dict[str, Any]:
+    return folder.content(place, "drugs/drugs.schema.json", faults, definition) or {}
 
 
-def _groups(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Group]:
+def _groups(folder: Folder, found: Dictionary, faults: list[Fault]) -> dict[str, Group]:
     files: dict[str, str] = {}
     content: dict[str, Any] = {}
-    for file, part in _yaml_files(folder / "groups", "groups", faults):
+    for file, part in _yaml_files(folder, "groups", faults):
         for group_id in part.keys() & content.keys():
             faults.append(Fault(file, group_id, f"stands in {files[group_id]} already"))
         content.update(part)
@@ -231,9 +223,9 @@ def _members(
 # --- Scales --------------------------------------------------------------------------------------------
 
 
-def _scales(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, Scale]:
+def _scales(folder: Folder, found: Dictionary, faults: list[Fault]) -> dict[str, Scale]:
     scales = {}
-    for name, content in _yaml_files(folder / "scores", "scores", faults):
+    for name, content in _yaml_files(folder, "scores", faults):
         for drug in content["scores"]:
             if drug not in found.ingredients:
                 faults.append(Fault(name, f"scores.{drug}", "is no ingredient of the dictionary"))
@@ -245,10 +237,10 @@ def _scales(folder: Path, found: Dictionary, faults: list[Fault]) -> dict[str, S
 # --- Vocabulary ------------------------------------------------------------------------------------------
 
 
-def _vocabulary(found: Dictionary, folder: Path, faults: list[Fault]) -> Vocabulary:
-    forms = _checked(folder / "dose-forms.yaml", "cards/drugs/dose-forms.yaml", "dose_forms", faults)
-    routes = _checked(folder / "routes.yaml", "cards/drugs/routes.yaml", "routes", faults)
-    words = _checked(folder / "words.yaml", "cards/drugs/words.yaml", "words", faults)
+def _vocabulary(found: Dictionary, folder: Folder, faults: list[Fault]) -> Vocabulary:
+    forms = _content(folder, "drugs/dose-forms.yaml", "dose_forms", faults)
+    routes = _content(folder, "drugs/routes.yaml", "routes", faults)
+    words = _content(folder, "drugs/words.yaml", "words", faults)
     all_forms = {**forms.get("words", {}), **forms.get("forms", {})}
     by_form = {_cut(name): (entry["route"], entry.get("unit", "")) for name, entry in all_forms.items()}
     noise = frozenset(w for name, group in words.items() if name not in _NOT_NOISE for w in group)

@@ -39,10 +39,17 @@ Next = Callable[[], Any]
 def read_yaml(path: Path, name: str, faults: list[Fault]) -> Any:
     """The content of a file, or None with a fault (file and line) noted."""
     try:
-        text = path.read_text(encoding="utf-8")
+        data = path.read_bytes()
     except FileNotFoundError:
         faults.append(Fault(name, "", "is missing"))
         return None
+    return parse_yaml(data, name, faults)
+
+
+def parse_yaml(data: bytes, name: str, faults: list[Fault]) -> Any:
+    """What the bytes of a file hold, or None with a fault (file and line) noted."""
+    try:
+        text = data.decode("utf-8")
     except UnicodeDecodeError:
         faults.append(Fault(name, "", "is not UTF-8 text"))
         return None

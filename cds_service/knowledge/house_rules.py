@@ -28,14 +28,13 @@ _NOT_NUMBERS = (
 _DOSE_WORDS = {"dose", "limit", "kidney", "band"}
 
 
-def check_card(name: str, card: Content, rule: Rule, faults: list[Fault]) -> None:
-    """All house rules about one card on its own."""
-    for house_rule in _CARD_RULES:
-        faults += [Fault(name, path, message) for path, message in house_rule(name, card, rule)]
-
-
-def check_cards(cards: Mapping[str, Content], notices: Iterable[str], faults: list[Fault]) -> None:
-    """All house rules between cards, and between cards and the ids of the notices."""
+def check_cards(
+    cards: Mapping[str, Content], rules: Mapping[str, Rule], notices: Iterable[str], faults: list[Fault]
+) -> None:
+    """All house rules about each card (content and rule, by file name), and between cards and the ids of notices."""
+    for name, card in cards.items():
+        for house_rule in _CARD_RULES:
+            faults += [Fault(name, path, message) for path, message in house_rule(name, card, rules[name])]
     named = [(name, "id", card["id"]) for name, card in cards.items()]
     faults += _ids_are_unique([("cards/notices.yaml", notice, notice) for notice in notices] + named)
     faults += _one_advice_serves_at_most_three_cards(cards)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gc
-import hashlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +12,11 @@ from cds_service.core.values import Knowledge, LabFact, Rule, Test
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.knowledge import supports
 from cds_service.knowledge.dictionary import Dictionary, read_dictionary
-from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.house_rules import check_card, check_cards
+from cds_service.knowledge.folder import Folder, read_folder, trusted
+from cds_service.knowledge.house_rules import check_cards
 from cds_service.knowledge.rules import Builder, Shelf
-from cds_service.knowledge.schema import check
 from cds_service.knowledge.texts import check_texts
 
-Cards = Mapping[str, Mapping[str, Any]]
 _IN_USE = ("active", "silent")
 CARD_FOLDERS = ("interactions", "patient-factors", "doses")
 _INPUTS = {"egfr": ("creatinine",), "crcl": ("creatinine", "weight")}
@@ -32,8 +29,13 @@ def cards_folder() -> Path:
     return installed if installed.is_dir() else package.parent / "cards"
 
 
-def load_knowledge(folder: Path) -> Knowledge:
-    """Read `folder` (a cards/ directory). Raises KnowledgeError with every fault of every file."""
+def load_knowledge(path: Path) -> Knowledge:
+    """Read the `cards/` directory `path`. Raises KnowledgeError with every fault of every file."""
+    return knowledge_of(trusted(read_folder(path)))
+
+
+def knowledge_of(folder: Folder) -> Knowledge:
+    """The knowledge a folder holds; every file is checked unless the folder is. Raises as `load_knowledge` does."""
     with _collector_paused():
         return _load(folder)
 
@@ -50,9 +52,9 @@ def _collector_paused() -> Iterator[None]:
             gc.enable()
 
 
-def _load(folder: Path) -> Knowledge:
+def _load(folder: Folder) -> Knowledge:
     faults: list[Fault] = []
-    dictionary, vocabulary = read_dictionary(folder / "drugs", faults)
+    dictionary, vocabulary = read_dictionary(folder, faults)
     read = {stem: supports.read_support(folder, stem, faults) for stem in _SUPPORTS}
     evidence = supports.read_evidence(folder, faults)
     reasons = supports.reasons(read["override_reasons"])
@@ -71,12 +73,15 @@ def _load(folder: Path) -> Knowledge:
     faults += _sources(dictionary, evidence)
     check_texts(read, faults)
     cards = read_cards(folder, faults)
-    rules = _rules(cards, read["notices"], shelf, faults)
+    built = {name: Builder(name, shelf, faults).rule(card) for name, card in cards.items()}
+    if not folder.is_checked:
+        check_cards(cards, built, read["notices"], faults)
+    rules = tuple(sorted(built.values(), key=lambda rule: rule.id))
     notices = supports.notices(read["notices"], reasons, faults)
     if faults:
         raise KnowledgeError(faults)
     return Knowledge(
-        version=content_hash(folder),
+        version=folder.version,
         ingredients=dictionary.ingredients,
         groups=dictionary.groups,
         vocabulary=vocabulary,
@@ -106,25 +111,15 @@ _SUPPORTS = (
 )
 
 
-def card_paths(folder: Path) -> Iterator[tuple[str, Path]]:
-    """(how messages name it, path) of each card file."""
-    for part in CARD_FOLDERS:
-        for path in sorted((folder / part).glob("*.yaml")):
-            yield f"cards/{part}/{path.name}", path
+def card_places(folder: Folder) -> list[str]:
+    """The place in the folder of each card file."""
+    return [place for part in CARD_FOLDERS for place in folder.under(part, ".yaml")]
 
 
-def read_cards(folder: Path, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:
-    """Card files that pass the schema, by file name."""
-    found = {}
-    for name, path in card_paths(folder):
-        content = read_yaml(path, name, faults)
-        if content is None:
-            continue
-        wrong = check(content, folder / "card.schema.json", name)
-        faults += wrong
-        if not wrong:
-            found[name] = content
-    return found
+def read_cards(folder: Folder, faults: list[Fault]) -> dict[str, Mapping[str, Any]]:
+    """Card files that pass the schema, by their name in messages; those of a checked folder without their examples."""
+    read = {p: folder.content(p, "card.schema.json", faults, until="examples:") for p in card_places(folder)}
+    return {f"cards/{place}": card for place, card in read.items() if card is not None}
 
 
 def _sources(dictionary: Dictionary, evidence: Mapping[str, Any]) -> list[Fault]:
@@ -139,16 +134,6 @@ def _sources(dictionary: Dictionary, evidence: Mapping[str, Any]) -> list[Fault]
     ]
 
 
-def _rules(cards: Cards, notices: Mapping[str, Any], shelf: Shelf, faults: list[Fault]) -> tuple[Rule, ...]:
-    rules = []
-    for name, card in cards.items():
-        rule = Builder(name, shelf, faults).rule(card)
-        check_card(name, card, rule, faults)
-        rules.append(rule)
-    check_cards(cards, notices, faults)
-    return tuple(sorted(rules, key=lambda r: r.id))
-
-
 def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
     """Ingredient -> positions of the rules in use that name it in any slot."""
     found: dict[str, list[int]] = {}
@@ -157,14 +142,6 @@ def _index(rules: tuple[Rule, ...]) -> dict[str, tuple[int, ...]]:
             for name in {n for slot in rule.slots for n in slot.members}:
                 found.setdefault(name, []).append(position)
     return {name: tuple(positions) for name, positions in found.items()}
-
-
-def content_hash(folder: Path) -> str:
-    """A hash over all card files, so that an answer can be traced to the knowledge it came from."""
-    digest = hashlib.sha256()
-    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".yaml", ".csv")):
-        digest.update(path.relative_to(folder).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
-    return digest.hexdigest()[:16]
 
 
 # --- The chart table -----------------------------------------------------------------------------------

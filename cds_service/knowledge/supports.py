@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from cds_service.core.values import (
@@ -19,33 +18,23 @@ from cds_service.core.values import (
     Topic,
 )
 from cds_service.errors import Fault
-from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.schema import check
+from cds_service.knowledge.folder import Folder
+
+_SCHEMA = "supports.schema.json"
 
 
-def read_support(folder: Path, stem: str, faults: list[Fault]) -> dict[str, Any]:
+def read_support(folder: Folder, stem: str, faults: list[Fault]) -> dict[str, Any]:
     """The checked content of `cards/<stem>.yaml`, or {} with its faults noted."""
-    name = f"cards/{stem}.yaml"
-    content = read_yaml(folder / f"{stem}.yaml", name, faults)
-    if content is None:
-        return {}
-    wrong = check(content, folder / "supports.schema.json", name, stem)
-    faults += wrong
-    return {} if wrong else content
+    return folder.content(f"{stem}.yaml", _SCHEMA, faults, stem) or {}
 
 
-def read_evidence(folder: Path, faults: list[Fault]) -> dict[str, Any]:
+def read_evidence(folder: Folder, faults: list[Fault]) -> dict[str, Any]:
     """All sources of `cards/evidence/`, by key; a key stands in one file only."""
     found: dict[str, Any] = {}
-    for path in sorted((folder / "evidence").glob("*.yaml")):
-        name = f"cards/evidence/{path.name}"
-        content = read_yaml(path, name, faults)
-        wrong = check(content, folder / "supports.schema.json", name, "evidence") if content is not None else []
-        faults += wrong
-        if content is None or wrong:
-            continue
+    for place in folder.under("evidence", ".yaml"):
+        content = folder.content(place, _SCHEMA, faults, "evidence") or {}
         for key in sorted(content.keys() & found.keys()):
-            faults.append(Fault(name, key, "stands in another file of cards/evidence/ already"))
+            faults.append(Fault(f"cards/{place}", key, "stands in another file of cards/evidence/ already"))
         found.update(content)
     return found
 
@@ -104,14 +93,12 @@ def topics(content: Mapping[str, str]) -> dict[str, Topic]:
     return {key: Topic(key, name) for key, name in content.items()}
 
 
-def different_problems(folder: Path, known: Mapping[str, Topic], faults: list[Fault]) -> dict[frozenset[str], str]:
+def different_problems(folder: Folder, known: Mapping[str, Topic], faults: list[Fault]) -> dict[frozenset[str], str]:
     """The two topics of each entry of `different-problems.yaml` -> why they are two problems."""
     name = "cards/different-problems.yaml"
-    content = read_yaml(folder / "different-problems.yaml", name, faults)
-    wrong = check(content, folder / "supports.schema.json", name, "different_problems") if content is not None else []
-    faults += wrong
+    content = folder.content("different-problems.yaml", _SCHEMA, faults, "different_problems") or []
     found: dict[frozenset[str], str] = {}
-    for position, entry in enumerate([] if wrong or content is None else content):
+    for position, entry in enumerate(content):
         path = f"[{position}].topics"
         faults += [Fault(name, path, f'"{t}" is not in topics.yaml') for t in entry["topics"] if t not in known]
         topics = frozenset(entry["topics"])

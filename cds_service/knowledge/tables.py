@@ -12,7 +12,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
 
 from cds_service.errors import Fault
 
@@ -64,13 +63,18 @@ class Row:
         return found
 
 
-def read_table(path: Path, name: str, columns: dict[str, Column], faults: list[Fault]) -> Table:
-    """The lines of a file that are in order; every fault of the others is added to `faults`."""
-    try:
-        text = path.read_bytes().decode("utf-8-sig")
-    except FileNotFoundError:
+def read_table(
+    data: bytes | None, name: str, columns: dict[str, Column], faults: list[Fault], is_checked: bool = False
+) -> Table:
+    """The lines of a file that are in order; every fault of the others is added to `faults`.
+
+    `data` is None where the file is missing. Cells of a table that `is_checked` are not looked at again.
+    """
+    if data is None:
         faults.append(Fault(name, "", "is missing"))
         return ()
+    try:
+        text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
         faults.append(Fault(name, f"line {line}", "is not UTF-8 text; save the file as CSV UTF-8"))
@@ -80,7 +84,7 @@ def read_table(path: Path, name: str, columns: dict[str, Column], faults: list[F
     if not _is_header(header, name, columns, faults):
         return ()
     rows = (_row(line, header[1], name, faults) for line in lines)
-    return tuple(row for row in rows if row and _is_sound(row, columns, faults))
+    return tuple(row for row in rows if row and (is_checked or _is_sound(row, columns, faults)))
 
 
 def _lines(text: str, name: str, faults: list[Fault]) -> Iterator[tuple[int, list[str]]]:
