@@ -71,6 +71,38 @@ def test_a_timing_code_counts_like_its_structure(code: str, count: int) -> None:
     assert doses_per_day(read) == count
 
 
+@pytest.mark.parametrize(
+    ("text", "dose", "told"),
+    [
+        ("oxycodone-acetaminophen 5 mg-325 mg tablet", 4, "7,800 mg/day"),
+        ("acetaminophen 5 mg / oxycodone 325 mg tablet", 4, ""),
+        ("acetaminophen 325-500 mg tablet", 4, ""),
+    ],
+)
+def test_a_dose_is_worked_out_from_the_strength_of_its_own_drug(
+    client: FlaskClient, knowledge: Knowledge, text: str, dose: int, told: str
+) -> None:
+    """Of a product written with a hyphen each drug has its own strength; of a range there is none."""
+    call = hook_call(knowledge, ["acetaminophen 325 MG Oral Tablet"], [], {"age": 40, "egfr": 90})
+    order = call["context"]["draftOrders"]["entry"][0]["resource"]
+    order["medicationCodeableConcept"] = {"text": text}
+    order["dosageInstruction"] = [instruction(dose, "{tbl}", {"frequency": 6, "period": 1, "periodUnit": "d"})]
+    details = [card["detail"] for card in answer_of(client, call)["cards"]]
+    assert any(told in detail for detail in details) if told else not any("mg/day" in detail for detail in details)
+
+
+def test_a_code_and_a_text_of_two_strengths_count_by_the_higher(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Code 300 mg and text 800 mg: one is wrong, and a dose is rather called too high than missed."""
+    call = hook_call(knowledge, [CAPSULE], [], {"age": 50, "crcl": 40})
+    order = call["context"]["draftOrders"]["entry"][0]["resource"]
+    order["dosageInstruction"] = [instruction(1, "{tbl}")]
+    code = {"system": "http://www.nlm.nih.gov/research/umls/rxnorm", "code": "310431"}
+    order["medicationCodeableConcept"] = {"text": "gabapentin 300 MG Oral Capsule", "coding": [code]}
+    assert answer_of(client, call)["cards"] == []
+    order["medicationCodeableConcept"] = {"text": "gabapentin 800 MG Oral Tablet", "coding": [code]}
+    assert "2,400 mg/day" in answer_of(client, call)["cards"][0]["summary"]
+
+
 def test_the_upper_end_of_a_range_counts(knowledge: Knowledge) -> None:
     """One to two capsules is judged as two."""
     high = {"doseRange": {"low": {"value": 1, "code": "{capsule}"}, "high": {"value": 2, "code": "{capsule}"}}}

@@ -220,6 +220,26 @@ def test_the_rest_of_a_long_text_counts_as_unread(knowledge: Knowledge) -> None:
         ("acetaminophen 325 MG / oxycodone hydrochloride 5 MG Oral Tablet", "oxycodone", "5", "mg", ""),
         ("levothyroxine sodium 0.05 MG Oral Tablet", "levothyroxine", "0.05", "mg", ""),
         ("ferrous sulfate 325 MG (iron 65 MG) Oral Tablet", "ferrous sulfate", "325", "mg", ""),
+        ("digoxin .125 mg tablet", "digoxin", "0.125", "mg", ""),
+        ("levothyroxine 50 µg", "levothyroxine", "50", "mcg", ""),
+        ("acetaminophen 160 mg per 5 mL", "acetaminophen", "160", "mg", "5 ml"),
+        ("Nexium 24HR 20 mg", "esomeprazole", "20", "mg", ""),
+        ("diltiazem 24 HR 240 mg", "diltiazem", "240", "mg", ""),
+        ("vitamin B6 100 MG Oral Tablet", "pyridoxine", "100", "mg", ""),
+        ("5 ML baclofen 0.5 MG/ML Injection", "baclofen", "0.5", "mg", "ml"),
+        # the names first, then their strengths
+        ("oxycodone-acetaminophen 5 mg-325 mg tablet", "oxycodone", "5", "mg", ""),
+        ("oxycodone-acetaminophen 5 mg-325 mg tablet", "acetaminophen", "325", "mg", ""),
+        ("oxyCODONE-acetaminophen (PERCOCET) 5-325 MG per tablet", "acetaminophen", "325", "mg", ""),
+        ("ezetimibe/simvastatin 10 mg/80 mg", "simvastatin", "80", "mg", ""),
+        ("ezetimibe and simvastatin 10 mg and 80 mg", "simvastatin", "80", "mg", ""),
+        ("sulfamethoxazole, trimethoprim 800 mg, 160 mg", "sulfamethoxazole", "800", "mg", ""),
+        ("hydrocodone-acetaminophen 7.5-325 mg/15 mL", "acetaminophen", "325", "mg", "15 ml"),
+        # each strength before or right behind its name
+        ("5 mg amlodipine / 80 mg simvastatin", "amlodipine", "5", "mg", ""),
+        ("5 mg amlodipine / 80 mg simvastatin", "simvastatin", "80", "mg", ""),
+        ("lisinopril 20 mg-hydrochlorothiazide 12.5 mg", "lisinopril", "20", "mg", ""),
+        ("lisinopril 20 mg-hydrochlorothiazide 12.5 mg", "hydrochlorothiazide", "12.5", "mg", ""),
     ],
 )
 def test_each_ingredient_has_its_strength(
@@ -228,6 +248,55 @@ def test_each_ingredient_has_its_strength(
     """Strengths are exact and belong to the ingredient they follow; equivalents in parentheses do not count."""
     strength = read_name(text, knowledge.vocabulary).strengths[ingredient]
     assert (strength.value, strength.unit, strength.per) == (Decimal(value), unit, per)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "baclofen 5-10 mg",
+        "baclofen 5 to 10 mg",
+        "baclofen 1/2 mg",
+        "baclofen 2½ mg",
+        "paracetamol 1 000 mg",
+        "paracetamol 1\u00a0000 mg",
+        "paracetamol 1'000 mg",
+        "carvedilol 3,125 mg",
+        "sulfamethoxazole-trimethoprim 800 mg",
+        "oxycodone-acetaminophen 5 mg-325 mg-10 mg",
+        "Percocet 5-325 mg",
+        "warfarin xyzzyol 5 mg",
+        "500 mg metformin tablet 1000 mg",
+    ],
+)
+def test_a_strength_that_is_not_certain_is_none(knowledge: Knowledge, text: str) -> None:
+    """A range, a fraction, a number cut in two, more or fewer strengths than names: no dose is worked out from it."""
+    product = read_name(text, knowledge.vocabulary)
+    assert product.ingredients
+    assert product.strengths == {}
+
+
+@pytest.mark.parametrize(
+    ("text", "ingredients"),
+    [
+        ("norgestimate-ethinyl estradiol 0.25-35 mg-mcg", ["ethinyl estradiol", "norgestimate"]),
+        ("ethinyl estradiol-norethindrone", ["ethinyl estradiol", "norethindrone"]),
+        ("amoxicillin-pot clavulanate 875-125 mg", ["amoxicillin", "clavulanate"]),
+        ("amoxicillin 875 mg-clavulanate 125 mg", ["amoxicillin", "clavulanate"]),
+        ("Coumadin™ 5 mg", ["warfarin"]),
+        ("Tylenol 3", ["acetaminophen", "codeine"]),
+        ("Zantac 360", ["famotidine"]),
+        ("Zantac 150 mg", ["ranitidine"]),
+    ],
+)
+def test_names_joined_by_a_hyphen_are_all_read(knowledge: Knowledge, text: str, ingredients: list[str]) -> None:
+    """The half behind the hyphen may be of several words; it is neither lost nor taken for another drug."""
+    assert list(read_name(text, knowledge.vocabulary).ingredients) == ingredients
+
+
+@pytest.mark.parametrize("text", ["metoprolol succinate XL 50 mg", "Effexor XR 75 mg", "verapamil CR 240 mg"])
+def test_letters_tell_a_long_acting_product(knowledge: Knowledge, text: str) -> None:
+    """In the name of the drug or of its brand."""
+    assert read_name(text, knowledge.vocabulary).extended_release
 
 
 def test_a_dose_form_gives_the_route_and_the_release(knowledge: Knowledge) -> None:

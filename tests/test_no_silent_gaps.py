@@ -200,6 +200,16 @@ def test_a_display_that_names_another_drug_is_checked_too(client: FlaskClient, k
     assert indicators(answer_of(client, body))[0] == "critical"
 
 
+def test_a_display_with_one_more_drug_that_is_not_known_is_told(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Text gabapentin, display gabapentin and something else: the drug nobody knows is named as not checked."""
+    body = hook_call(knowledge, ["gabapentin 300 MG Oral Capsule"], [])
+    coding = {"system": "http://example.org/drugs", "code": "1", "display": "gabapentin 300 MG / xyzzyol 5 MG"}
+    orders_in(body)[0]["medicationCodeableConcept"] = {"text": "gabapentin 300 MG Oral Capsule", "coding": [coding]}
+    assert "xyzzyol" in answer_of(client, body)["cards"][0]["detail"]
+    coding["display"] = "gabapentin 300 mg cap"
+    assert answer_of(client, body)["cards"] == []
+
+
 def test_a_swallowed_drug_is_never_local(client: FlaskClient, knowledge: Knowledge) -> None:
     """An oral capsule with a topical route is a contradiction, and counts in full."""
     body = hook_call(knowledge, [{**GABAPENTIN, "route": "topical"}], [OXYCODONE])

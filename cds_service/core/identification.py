@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from cds_service.core.naming import read_name
-from cds_service.core.values import Coding, Dosage, Knowledge, MedicationEntry, Product
+from cds_service.core.values import Coding, Dosage, Knowledge, MedicationEntry, Product, Strength
 
 _SWALLOWED = ("tablet", "capsule")
 Understood = tuple[Product | None, tuple[str, ...], bool]
@@ -71,6 +71,8 @@ def _from_texts(entry: MedicationEntry, knowledge: Knowledge) -> Product | None:
     for other in products:
         if other.ingredients and not set(other.ingredients) <= set(best.ingredients):
             best = replace(_joined(best, other), unread=best.unread, contradicts=True)
+        more = [word for word in other.unread_drugs if word not in best.unread]
+        best = replace(best, unread=(*best.unread, *more)) if more else best
     return best
 
 
@@ -104,16 +106,28 @@ def _from_ingredients(entry: MedicationEntry, knowledge: Knowledge) -> tuple[Pro
 
 
 def _richer(coded: Product, written: Product) -> Product:
-    """The code decides the drug; the text may add the strength, form and brand the code lacks."""
+    """The code decides the drug; the text may add the strength, form and brand the code lacks.
+
+    Of two strengths the higher counts: where one of them is wrong, a dose is rather called too high than missed.
+    """
     return Product(
         ingredients=coded.ingredients,
-        strengths={**written.strengths, **coded.strengths},
+        strengths={**written.strengths, **_higher(coded, written)},
         form=coded.form or written.form,
         route=coded.route or written.route,
         unit=coded.unit or written.unit,
         brand=coded.brand or written.brand,
         extended_release=coded.extended_release or written.extended_release,
     )
+
+
+def _higher(coded: Product, written: Product) -> dict[str, Strength]:
+    found = dict(coded.strengths)
+    for name, strength in written.strengths.items():
+        own = found.get(name)
+        if own is not None and (own.unit, own.per) == (strength.unit, strength.per) and own.value < strength.value:
+            found[name] = strength
+    return found
 
 
 def _joined(first: Product, second: Product) -> Product:

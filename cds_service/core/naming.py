@@ -20,6 +20,7 @@ __all__ = ["MAX_TEXT", "read_name", "tokens_of"]
 
 MAX_TEXT = 2000
 _BRAND = re.compile(r"\[([^\[\]]+)\]")
+_JOINED = re.compile(r"[^\W\d_]+(?:-[^\W\d_]+)+")
 
 
 def read_name(text: str, vocabulary: Vocabulary) -> Product:
@@ -52,7 +53,7 @@ class _Held:
 @lru_cache(maxsize=8192)
 def _read(text: str, held: _Held) -> Product:
     vocabulary = held.vocabulary
-    lowered = normal(text)
+    lowered = _taken_apart(normal(text), vocabulary)
     bracketed = _BRAND.findall(lowered)
     tokens, groups = groups_in(_BRAND.sub(" ", lowered) if bracketed else lowered)
     reader = Reader(vocabulary, _without_suffixes(tokens, vocabulary), groups)
@@ -61,6 +62,21 @@ def _read(text: str, held: _Held) -> Product:
     for brand in bracketed:
         _add_bracketed(reader, _without_suffixes(cut(brand), vocabulary))
     return _product(reader)
+
+
+def _taken_apart(lowered: str, vocabulary: Vocabulary) -> str:
+    """ "oxycodone-acetaminophen" as two names, where every part begins the name of a drug or is a salt."""
+    if "-" not in lowered:
+        return lowered
+    known = (vocabulary.hyphenated, vocabulary.first_of_forms, vocabulary.forms, vocabulary.noise)
+
+    def apart(found: re.Match[str]) -> str:
+        word, parts = found[0], found[0].split("-")
+        whole = any(word in words for words in known)
+        drugs = all(part in vocabulary.first_words or part in vocabulary.salts for part in parts)
+        return word if whole or not drugs else " - ".join(parts)
+
+    return _JOINED.sub(apart, lowered)
 
 
 def _without_suffixes(tokens: list[str], vocabulary: Vocabulary) -> list[str]:

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
 
+from cds_service.core.strengths import NUMBER, Ledger, amounts_at
 from cds_service.core.values import Strength, Vocabulary
 
 _LETTER = re.compile(r"[^\W_]")
-_NUMBER = re.compile(r"\d+(?:[.,]\d+)*\Z")
-_THOUSANDS = re.compile(r"[1-9]\d{0,2}(?:,\d{3})+(?:\.\d+)?\Z")
-_DECIMAL_COMMA = re.compile(r"\d+,\d+\Z")
-_EITHER = re.compile(r"[1-9]\d{0,2}\.\d\d0\Z")
 # RxNorm tells generic once-daily tablets from ordinary ones by this lead alone, so it stands for a brand.
 _LEAD_BRAND = "once-daily"
-_EXTENDED = frozenset({"extended", "er", "xr", "sr", "delayed", "once-daily"})
+_EXTENDED = frozenset({"extended", "er", "xr", "sr", "xl", "la", "cr", "cd", "sustained", "controlled", "prolonged"})
+_EXTENDED |= {"delayed", "once-daily", "extended-release", "sustained-release", "controlled-release"}
 _AS = "as"
 
 
@@ -28,6 +25,7 @@ class Reader:
         self.groups = groups
         self.ingredients: list[str] = []
         self.strengths: dict[str, Strength] = {}
+        self._ledger = Ledger()
         self.elements: set[str] = set()
         self.brands: list[tuple[str, tuple[str, ...]]] = []
         self.brand = ""
@@ -40,6 +38,7 @@ class Reader:
         self._after_brand = False
         self._after_strength = False
         self._last_unread = ""
+        self._number_at = -2
         self._named = ""
         self._element = ""
         self._measured = False
@@ -56,6 +55,7 @@ class Reader:
             taken = self._take_group(position, group_end) if is_inside else 0
             position += taken or self._take(position)
         self._settle_salts()
+        self._settle_strengths()
 
     def add(self, ingredients: tuple[str, ...] | list[str]) -> None:
         """Add ingredients that are not there yet."""
@@ -105,7 +105,7 @@ class Reader:
         if self.tokens[position] not in self.vocabulary.salts:
             return True
         follows = self.tokens[position + 1 : position + 3]
-        measured = len(follows) == 2 and bool(_NUMBER.match(follows[0])) and follows[1] in self.vocabulary.units
+        measured = len(follows) == 2 and bool(NUMBER.match(follows[0])) and follows[1] in self.vocabulary.units
         return measured and not (self._after_name or self._salts or self._last_unread)
 
     def _set_name(self, phrase: str, found: tuple[str, ...]) -> None:
@@ -118,6 +118,9 @@ class Reader:
         else:
             self.brand = self.brand or brand
             self.brands.append((phrase, found))
+        self._ledger.name(found, brand is not None)
+        if not _EXTENDED.isdisjoint(phrase.split()):
+            self.extended = True
         self._salts, self._after_name, self._after_brand = [], True, brand is not None
         self._last_unread, self._after_strength = "", False
 
@@ -137,28 +140,23 @@ class Reader:
         self._salts, self._after_name, self._after_brand = [], False, False
 
     def _take_strength(self, position: int) -> int:
-        tokens, units = self.tokens, self.vocabulary.units
-        if not _NUMBER.match(tokens[position]):
+        if not NUMBER.match(self.tokens[position]):
             return 0
         self._settle_salts()
-        if position + 1 >= len(tokens) or tokens[position + 1] not in units:
+        amounts, used = amounts_at(self.tokens, position, self.vocabulary.units, self._number_at == position - 1)
+        if not used:
+            self._number_at = position
             return 1
         if self._last_unread:
             self.unread_drugs.append(self._last_unread)
-        unit, per, used = tokens[position + 1], "", 2
-        after = tokens[position + 2 : position + 5]
-        if len(after) >= 2 and after[0] == "/":
-            if after[1] in units:
-                per, used = after[1], 4
-            elif len(after) == 3 and _NUMBER.match(after[1]) and after[2] in units:
-                per, used = f"{after[1]} {after[2]}", 5
-        self._set_strength(_value_of(tokens[position]), unit, per)
+            self._ledger.name(())
+        self._ledger.amounts(amounts)
+        self._after_strength = self._measured = True
         return used
 
-    def _set_strength(self, value: Decimal | None, unit: str, per: str) -> None:
-        self._after_strength = self._measured = True
-        if self._named and value is not None:
-            self.strengths.setdefault(self._named, Strength(value, unit, per))
+    def _settle_strengths(self) -> None:
+        self.strengths = self._ledger.strengths() | self.strengths
+        self._ledger = Ledger()
 
     def _take_other(self, token: str) -> int:
         self._settle_salts()
@@ -168,7 +166,7 @@ class Reader:
             self._element = ""
         if token in self.vocabulary.forms:
             self._set_form(token)
-        elif not self._is_plain(token) and not self._take_joined(token):
+        elif not self._is_plain(token):
             return self._leave(token)
         self._last_unread = ""
         if token in _EXTENDED:
@@ -181,22 +179,14 @@ class Reader:
         self._settle_salts()
         self._after_strength = False
         self.unread.append(token)
+        if any(part in self.vocabulary.names for part in token.split("-")):
+            self.unread_drugs.append(token)
         self._last_unread = token
         return 1
 
     def _is_plain(self, token: str) -> bool:
         known = token in self.vocabulary.noise or token in self.vocabulary.units
         return known or not _LETTER.search(token)
-
-    def _take_joined(self, token: str) -> bool:
-        """ "oxycodone-acetaminophen": taken apart only where every part is the name of a drug."""
-        parts = token.split("-")
-        names = self.vocabulary.names
-        if len(parts) < 2 or any(part not in names or part in self.vocabulary.salts for part in parts):
-            return False
-        for part in parts:
-            self._set_name(part, names[part])
-        return True
 
     # --- Parentheses -------------------------------------------------------------------------------------
 
@@ -247,6 +237,7 @@ class Reader:
         named = [name for name in self.ingredients if name not in held]
         self.unread = named + ([] if is_another else odd)
         self.ingredients, self.strengths, self.brands = list(inner.ingredients), dict(inner.strengths), []
+        self._ledger = Ledger()
         self.unread_drugs, self._last_unread, self._salts = [], "", []
         self._settle_salts()
 
@@ -257,6 +248,7 @@ class Reader:
 
         Where only an element was named ("calcium (as calcium carbonate)"), the drug is the one in parentheses.
         """
+        self._settle_strengths()
         known = " ".join([*self.ingredients, *(name for _, found in self.brands for name in found)])
         others = [n for n in inner.ingredients if n not in known and n not in inner.elements]
         if self._element in self.ingredients and others:
@@ -267,16 +259,3 @@ class Reader:
         if not stated_as:
             self.unread += [word for word in inner.unread if word not in self.vocabulary.elements]
         self._element = ""
-
-
-def _value_of(number: str) -> Decimal | None:
-    """What a number means, or None where that is not certain: a wrong strength would be a wrong dose.
-
-    A comma before three digits divides thousands ("1,000"), any other is that of a decimal number ("2,5"). A point
-    before three digits that end in 0 is written for a thousand in one country ("1.500") and by mistake in another.
-    """
-    if "," not in number:
-        return Decimal(number) if number.count(".") <= 1 and not _EITHER.match(number) else None
-    if _THOUSANDS.match(number):
-        return Decimal(number.replace(",", ""))
-    return Decimal(number.replace(",", ".")) if _DECIMAL_COMMA.match(number) else None

@@ -6,14 +6,20 @@ import re
 import unicodedata
 from collections.abc import Mapping
 
-_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|[^\W\d_]+(?:['’.-][^\W\d_]+)*\+?|%|/|\S")
+_TOKEN = re.compile(r"\d+(?:[.,]\d+)*|(?<![\w.,])\.\d+|[^\W\d_]+(?:['’.-][^\W\d_]+)*\+?|%|/|\S")
+# Signs of trademarks would be read as letters, and a fraction would run into the number before it ("2½" is no 21/2).
+_TRADEMARKS = str.maketrans("™℠", "  ")
+_FRACTION = re.compile("(?=[¼½¾⅐-⅞])")
+_UNIT_DASH = re.compile(r"(?<=[\d/])(\s?(?:mg|mcg|ug|μg|g|gm|ml|meq|unt|units?|iu|actuat|hr|%))[-–](?=[^\W_])")
 _WITH = re.compile(r"(?<![^\s(])w/")
 _DEEPEST = 3
 
 
 def normal(text: str) -> str:
     """One spelling of what looks the same: compatibility characters, lower case."""
-    return text.lower() if text.isascii() else unicodedata.normalize("NFKC", text).lower()
+    if text.isascii():
+        return text.lower()
+    return unicodedata.normalize("NFKC", _FRACTION.sub(" ", text.translate(_TRADEMARKS))).lower()
 
 
 def tokens_of(text: str) -> list[str]:
@@ -31,6 +37,8 @@ def cut(lowered: str) -> list[str]:
 def _words(lowered: str) -> list[str]:
     if "&" in lowered:
         lowered = lowered.replace("&", " and ")
+    if "-" in lowered or "–" in lowered:
+        lowered = _UNIT_DASH.sub(r"\1 - ", lowered)
     if "w/" in lowered:
         lowered = _WITH.sub("with ", lowered)
     return _TOKEN.findall(lowered)

@@ -248,6 +248,7 @@ def _vocabulary(found: Dictionary, folder: Folder, faults: list[Fault]) -> Vocab
     return Vocabulary(
         names=found.names,
         first_words=_longest_by_first_word(found.names),
+        hyphenated=frozenset(w for name in found.names if "-" in name for w in name.split() if "-" in w),
         brands=found.brands,
         codes=found.codes,
         products=found.products,

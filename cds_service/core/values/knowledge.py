@@ -66,7 +66,7 @@ class Vocabulary:
     """Everything needed to read the name of a drug; built from `cards/drugs/`.
 
     `first_words`, `first_of_forms`: the first word of names, and of dose forms of several words -> the words of the
-    longest of them.
+    longest of them. `hyphenated`: words of names that hold a hyphen.
     `biologicals`: last words of names that take a four-letter suffix; `elements`: what salts are measured in;
     `brand_words`: words that make another product of the brand they follow.
     `weekly` and `daily` are phrases that say in free text how often a drug is taken.
@@ -74,6 +74,7 @@ class Vocabulary:
 
     names: Mapping[str, tuple[str, ...]]
     first_words: Mapping[str, int]
+    hyphenated: frozenset[str]
     brands: Mapping[str, str]
     codes: Mapping[tuple[str, str], tuple[str, ...]]
     products: Mapping[str, str]
