@@ -268,7 +268,7 @@ def _lint(options: argparse.Namespace) -> int:
     path = options.cards or cards_folder()
     try:
         if options.stamp:
-            for name in stamp(path):
+            for name in stamp(path, tuple(options.card)):
                 print(f"stamped {name}")
         folder = read_folder(path)
         faults = lint(folder, tuple(options.card))

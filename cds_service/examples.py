@@ -173,6 +173,8 @@ def _observations(facts: Mapping[str, Any], knowledge: Knowledge, today: date) -
 
 def code_of(group: ConditionGroup, knowledge: Knowledge) -> JSON:
     """A coding that stands for this condition and, where there is one, for no other."""
+    if not group.snomed and not group.icd10:
+        raise ValueError(f"the condition {group.id} has no code")
     if not group.snomed:
         return {"system": "http://hl7.org/fhir/sid/icd-10-cm", "code": group.icd10[0]}
     own = min(group.snomed, key=lambda code: (len(knowledge.condition_index["snomed", code]), code))

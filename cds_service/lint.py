@@ -20,9 +20,9 @@ from cds_service.errors import Fault, KnowledgeError
 from cds_service.examples import example_request
 from cds_service.fhir.request import read_hook_request
 from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.folder import Folder, read_folder, write_seal
+from cds_service.knowledge.folder import CARD_FOLDERS, Folder, read_folder, write_seal
 from cds_service.knowledge.house_rules import content_checksum
-from cds_service.knowledge.load import CARD_FOLDERS, card_places, knowledge_of, read_cards
+from cds_service.knowledge.load import card_places, knowledge_of, read_cards
 from cds_service.knowledge.problems import check_problems
 from cds_service.knowledge.supports import different_problems
 
@@ -153,12 +153,13 @@ def _rule_part(card: Mapping[str, Any]) -> dict[str, Any]:
     return {key: value for key, value in card.items() if key != "examples"}
 
 
-def stamp(folder: Path) -> list[str]:
-    """Write the checksum of the content into the newest history entry of each card that lacks it.
+def stamp(folder: Path, only: tuple[str, ...] = ()) -> list[str]:
+    """Write the checksum of the content into the newest history entry of each card (of `only`) that lacks it.
 
     An entry that already has one is left alone: changed content needs a new version and entry.
     """
-    return [f"cards/{place}" for place in card_places(read_folder(folder)) if _stamp_file(folder / place)]
+    places = [place for place in card_places(read_folder(folder)) if not only or Path(place).stem in only]
+    return [f"cards/{place}" for place in places if _stamp_file(folder / place)]
 
 
 def _stamp_file(path: Path) -> bool:

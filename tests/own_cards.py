@@ -12,7 +12,7 @@ from flask.testing import FlaskClient
 
 from cds_service.app import create_app
 from cds_service.knowledge import cards_folder
-from cds_service.knowledge.load import CARD_FOLDERS
+from cds_service.knowledge.folder import CARD_FOLDERS
 from cds_service.lint import stamp
 from cds_service.settings import read_settings
 from tests.helpers import TODAY

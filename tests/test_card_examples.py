@@ -12,8 +12,8 @@ from flask.testing import FlaskClient
 from cds_service.core.values import Knowledge
 from cds_service.examples import example_request
 from cds_service.knowledge import cards_folder
-from cds_service.knowledge.folder import read_folder
-from cds_service.knowledge.load import CARD_FOLDERS, read_cards
+from cds_service.knowledge.folder import CARD_FOLDERS, read_folder
+from cds_service.knowledge.load import read_cards
 from cds_service.lint import EXAMPLE_DAY
 from cds_service.settings import read_settings
 from tests.helpers import JSON, SELECT, SIGN, answer_of, app_of, rules_of

@@ -77,6 +77,108 @@ def test_a_fault_of_a_card_says_where_and_what_is_allowed(tmp_path: Path, change
     assert f"cards/interactions/own-card.yaml, {fault}" in faults(tmp_path / "cards", change)
 
 
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """What the lint says of a folder in which every card of ODD stands."""
+    changes = [{"id": f"own-{number}"} | change for number, (change, _) in enumerate(ODD)]
+    return "\n".join(faults(tmp_path_factory.mktemp("odd") / "cards", *changes))
+
+
+def modifier(age: int) -> JSON:
+    """A modifier, each time with the same name."""
+    return {"name": "one name", "when": {"age": {"at_least": age}}, "because": "a reason of a test"}
+
+
+ODD: list[tuple[JSON, str]] = [
+    ({"modifiers": [modifier(65), modifier(80)]}, 'modifiers: "one name" stands here 2 times; once is enough.'),
+    ({"override_reasons": ["will-monitor"] * 2}, 'override_reasons: "will-monitor" stands here 2 times'),
+    (
+        {"evidence": [{"key": "acb-data", "supports": "one thing"}, {"key": "acb-data", "supports": "another"}]},
+        'evidence: "acb-data" stands here 2 times',
+    ),
+    (
+        {"history": [{"version": 1, "date": "2026-02-30", "change": "first version", "content": ""}]},
+        'history[0].date: "2026-02-30" is no date. Use the form 2026-11-22.',
+    ),
+    (
+        {
+            "version": 2,
+            "history": [
+                {"version": 1, "date": "2026-11-23", "change": "first version", "content": "0"},
+                {"version": 2, "date": "2026-11-22", "change": "second version", "content": ""},
+            ],
+        },
+        "history[1].date: 2026-11-22 is before the date of the version before it.",
+    ),
+    (
+        {"when": {"any": [{"age": {"above": 65, "below": 12}}, {"sex": "male"}]}},
+        "when.any[0].age: no number is within both bounds.",
+    ),
+    ({"when": {"age": {"above": 65, "at_most": 65}}}, "when.age: no number is within both bounds."),
+    ({"when": {"daily_dose": {"drug": {"above": 9, "below": 3}}}}, "when.daily_dose: no number is within both bounds."),
+    (
+        {"drugs": {"drug": {"any_of": ["methotrexate"], "none_of": ["methotrexate"]}}},
+        "drugs.drug: holds no drug: none_of takes away all of any_of.",
+    ),
+    ({"review": {"written_by": "a test", "reviewed": "None"}}, 'review.reviewed: "None" names nobody.'),
+    (
+        {"drugs": {"drug": {"any_of": ["methotrexate"], "forms": ["oral tablett"]}}},
+        'drugs.drug.forms: "oral tablett" is not a dose form of drugs/dose-forms.yaml',
+    ),
+    (
+        {"drugs": {"drug": {"any_of": ["methotrexate"], "except_brands": ["Trexal"]}}},
+        'drugs.drug.except_brands: "Trexal" is not a brand of cards/drugs/',
+    ),
+    (
+        {"when": {"slot_drug": {"drug": ["gabapentin"]}}},
+        'when.slot_drug: "gabapentin" is never in the slot drug, so this never holds',
+    ),
+    ({"consequence": "harm of {drug:d} in a test"}, "consequence: {drug:d} is no placeholder here. Use drug"),
+    ({"consequence": "harm of {drug!z} in a test"}, "consequence: {drug!z} is no placeholder here. Use drug"),
+    ({"consequence": "harm of {drug: in a test"}, "consequence: a brace that is not closed is no placeholder here."),
+]
+
+
+@pytest.mark.parametrize(("number", "fault"), [(n, fault) for n, (_, fault) in enumerate(ODD)], ids=str)
+def test_what_would_do_nothing_or_break_an_answer_is_refused(told: str, number: int, fault: str) -> None:
+    """A test that can never hold, a name nobody knows, a date that does not exist: each with its file and its place."""
+    assert f"cards/interactions/own-{number}.yaml, {fault}" in told
+
+
+def test_knowledge_that_nothing_reads_is_refused(tmp_path: Path) -> None:
+    """A folder that is gone, another ending, another folder: the rules in them would be missed by nobody."""
+    folder = write_cards(tmp_path / "cards", {})
+    (folder / "patient-factors").rename(folder / "patient_factors")
+    (folder / "patient_factors" / "some.yaml").write_bytes(b"id: some\n")
+    (folder / "interactions" / "other.yml").write_bytes(b"id: other\n")
+    (folder / "drugs" / "products" / "m.csv").rename(folder / "drugs" / "products" / "m.CSV")
+    (folder / "interactions" / "own-card.yaml~").write_bytes(b"what an editor leaves\n")
+    (folder / "remarks.md").write_bytes(b"remarks\n")
+    told = run("lint", "--cards", str(folder)).stdout.decode()
+    for fault in (
+        "cards/patient-factors: is missing",
+        "cards/patient_factors/some.yaml: is read by nothing here. Card files end in .yaml and stand in interactions,",
+        "cards/interactions/other.yml: is read by nothing under this name.",
+        "cards/drugs/products/m.CSV: is read by nothing under this name.",
+    ):
+        assert fault in told
+    assert "own-card.yaml~" not in told
+    assert "remarks.md" not in told
+
+
+def test_groups_are_not_empty_and_leave_out_what_exists(tmp_path: Path) -> None:
+    """A misspelt exception leaves its drug in, and a group without a drug matches nothing."""
+    folder = write_cards(tmp_path / "cards", {})
+    rest = "singular: a, plural: as, basis: made up by a test, sources: [acb-data]"
+    text = f"own-group: {{members: [methotrexate], except: [methotrexat], {rest}}}\n"
+    text += f"own-empty: {{members: [], {rest}}}\nany-drug: {{members: [methotrexate], {rest}}}\n"
+    (folder / "drugs" / "groups" / "own.yaml").write_text(text, encoding="utf-8")
+    told = run("lint", "--cards", str(folder)).stdout.decode()
+    assert 'cards/drugs/groups/own.yaml, own-group.except: "methotrexat" is no ingredient of the dictionary' in told
+    assert "cards/drugs/groups/own.yaml, own-empty: " in told
+    assert "cards/drugs/groups/own.yaml, any-drug: stands for all drugs already" in told
+
+
 def pair(card_id: str, topic: str, **slot: Any) -> JSON:
     """A card about methotrexate with amoxicillin."""
     return {
@@ -142,6 +244,10 @@ def test_one_key_of_evidence_stands_in_one_file_and_groups_cite_what_exists(tmp_
         ("for: [omeprazol]\n  by: pantoprazole", 'own-suggestion: "omeprazol" is neither a group nor an ingredient'),
         ("for: [omeprazole]\n  by: pantoprazol", 'own-suggestion.by: "pantoprazol" is no ingredient of cards/drugs/'),
         ("for: [omeprazole]\n  by: pantoprazole\n  due_in_days: [5, 3]", "the first day is after the last"),
+        (
+            "for: [omeprazole]\n  by: pantoprazole\n  not_with_conditions: [dialysys]",
+            'own-suggestion.not_with_conditions: "dialysys" is not a condition of facts.yaml',
+        ),
     ],
 )
 def test_a_faulty_suggestion_is_refused(tmp_path: Path, entry: str, fault: str) -> None:
@@ -168,7 +274,7 @@ def test_a_faulty_suggestion_is_refused(tmp_path: Path, entry: str, fault: str) 
             "suggestions",
             "{often}",
             "{oft",
-            "reduce-dose.label: {{} is no placeholder here. Use drug, dose, often, total.",
+            "reduce-dose.label: a brace that is not closed is no placeholder here. Use drug, dose, often, total.",
         ),
         ("suggestions", "Order creatinine", "Order {drug} creatinine", "{drug} is no placeholder here. This text is"),
     ],

@@ -19,7 +19,7 @@ from jsonschema import Draft202012Validator
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.knowledge import cards_folder, load_knowledge
 from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.load import CARD_FOLDERS
+from cds_service.knowledge.folder import CARD_FOLDERS
 from cds_service.knowledge.schema import check
 
 CARDS = cards_folder()

@@ -12,11 +12,11 @@ import re
 from dataclasses import replace
 from functools import lru_cache
 
-from cds_service.core.reading import Reader
+from cds_service.core.reading import LEAD_BRAND, Reader
 from cds_service.core.tokens import cut, groups_in, normal, tokens_of
 from cds_service.core.values import Product, Vocabulary
 
-__all__ = ["MAX_TEXT", "read_name", "tokens_of"]
+__all__ = ["LEAD_BRAND", "MAX_TEXT", "read_name", "tokens_of"]
 
 MAX_TEXT = 2000
 _BRAND = re.compile(r"\[([^\[\]]+)\]")

@@ -10,7 +10,7 @@ from cds_service.core.values import Strength, Vocabulary
 
 _LETTER = re.compile(r"[^\W_]")
 # RxNorm tells generic once-daily tablets from ordinary ones by this lead alone, so it stands for a brand.
-_LEAD_BRAND = "once-daily"
+LEAD_BRAND = "once-daily"
 _EXTENDED = frozenset({"extended", "er", "xr", "sr", "xl", "la", "cr", "cd", "sustained", "controlled", "prolonged"})
 _EXTENDED |= {"delayed", "once-daily", "extended-release", "sustained-release", "controlled-release"}
 _AS = "as"
@@ -171,7 +171,7 @@ class Reader:
         self._last_unread = ""
         if token in _EXTENDED:
             self.extended = True
-        if token == _LEAD_BRAND:
+        if token == LEAD_BRAND:
             self.brand = self.brand or token
         return 1
 

@@ -10,8 +10,8 @@ from typing import Any
 from cds_service.core.values import Rule
 from cds_service.errors import Fault
 from cds_service.knowledge.files import read_yaml
-from cds_service.knowledge.folder import read_folder
-from cds_service.knowledge.load import CARD_FOLDERS, card_places
+from cds_service.knowledge.folder import CARD_FOLDERS, read_folder
+from cds_service.knowledge.load import card_places
 from cds_service.knowledge.schema import check
 
 

@@ -13,6 +13,7 @@ from cds_service.errors import Fault
 from cds_service.knowledge.folder import Folder
 from cds_service.knowledge.tables import Column, Row, Table, read_table
 
+EVERY_DRUG = "any-drug"  # what a card calls all of the dictionary
 # Lists of words.yaml that are more than words to pass over.
 _NOT_NOISE = ("salts", "plain_instruction", "elements", "brand_words", "weekly", "daily")
 _CODE, _CODE_IN_WORDS = "[1-9][0-9]{0,7}", "an RxNorm code (up to 8 digits)"
@@ -193,8 +194,13 @@ def _groups(folder: Folder, found: Dictionary, faults: list[Fault]) -> dict[str,
     groups = {}
     for group_id, entry in content.items():
         name = files[group_id]
-        if group_id in found.ingredients:
-            faults.append(Fault(name, group_id, "is the name of an ingredient as well"))
+        if group_id in found.ingredients or group_id == EVERY_DRUG:
+            what = "stands for all drugs already" if group_id == EVERY_DRUG else "is the name of an ingredient as well"
+            faults.append(Fault(name, group_id, what))
+        if not entry.get("members") and not entry.get("includes"):
+            faults.append(Fault(name, group_id, "holds no drug; name its members, or the groups it includes"))
+        for left_out in sorted(set(entry.get("except", ())) - found.ingredients.keys()):
+            faults.append(Fault(name, f"{group_id}.except", f'"{left_out}" is no ingredient of the dictionary'))
         members = _members(group_id, content, (), name, faults)
         for member in sorted(members - found.ingredients.keys()):
             faults.append(Fault(name, group_id, f'"{member}" is no ingredient of the dictionary'))

@@ -5,26 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from datetime import date
 from decimal import Decimal
 from typing import Any
 
 from cds_service.core.identity import rule_bits
 from cds_service.core.values import Rule, indicator_rank, severity_rank
 from cds_service.errors import Fault
+from cds_service.knowledge.bounds import bounded, can_hold, limits
 from cds_service.knowledge.texts import misfilled, placeholders
 
 Content = Mapping[str, Any]
 _NOT_CONTENT = ("history", "review", "examples")
-_NOT_NUMBERS = (
-    "condition",
-    "without_condition",
-    "with_drug",
-    "without_drug",
-    "slot_drug",
-    "daily_dose",
-    "weekly_dose",
-    "days_a_week",
-)
+_NOBODY = frozenset({"", "none", "nobody", "no one", "not yet", "n/a", "null", "todo"})
 _DOSE_WORDS = {"dose", "limit", "kidney", "band"}
 
 
@@ -175,7 +168,7 @@ def _each_limit_has_examples_on_it_and_below(_: str, card: Content, rule: Rule) 
         for fact, value in example.get("facts", {}).items():
             if fact not in ("sex", "conditions"):
                 values.setdefault(fact, set()).add(Decimal(value))
-    for fact, limit in sorted(_limits(card)):
+    for fact, limit in sorted(limits(card)):
         given = values.get(fact, set())
         if limit not in given:
             found.append(("examples", f"needs an example with {fact} exactly {limit}."))
@@ -184,25 +177,62 @@ def _each_limit_has_examples_on_it_and_below(_: str, card: Content, rule: Rule) 
     return found
 
 
-def _limits(card: Content) -> set[tuple[str, Decimal]]:
-    whens = [card.get("when", {})]
-    whens += [v["when"] for v in card.get("variants", ())] + [m["when"] for m in card.get("modifiers", ())]
-    found: set[tuple[str, Decimal]] = set()
-    while whens:
-        when = whens.pop()
-        whens += when.get("any", [])
-        for fact, test in when.items():
-            if isinstance(test, dict) and fact not in _NOT_NUMBERS:
-                found |= {(fact, Decimal(limit)) for limit in test.values()}
-    dose = card.get("dose", {})
-    for band in dose.get("bands", ()) if "by" in dose else ():
-        for bound in ("at_least", "above", "below", "at_most"):
-            if bound in band:
-                found.add((dose["by"], Decimal(band[bound])))
+def _each_name_stands_once(_: str, card: Content, rule: Rule) -> Faults:
+    lists = {
+        "modifiers": [m["name"] for m in card.get("modifiers", ())],
+        "variants": [v["name"] for v in card.get("variants", ())],
+        "override_reasons": list(card["override_reasons"]),
+        "evidence": [use["key"] for use in card["evidence"]],
+    }
+    return [
+        (path, f'"{name}" stands here {names.count(name)} times; once is enough.')
+        for path, names in lists.items()
+        for name in dict.fromkeys(names)
+        if names.count(name) > 1
+    ]
+
+
+def _history_has_dates_in_order(_: str, card: Content, rule: Rule) -> Faults:
+    found = []
+    before = ""
+    for i, entry in enumerate(card["history"]):
+        if not _is_date(entry["date"]):
+            found.append((f"history[{i}].date", f'"{entry["date"]}" is no date. Use the form 2026-11-22.'))
+        elif entry["date"] < before:
+            found.append((f"history[{i}].date", f"{entry['date']} is before the date of the version before it."))
+        before = entry["date"]
     return found
 
 
+def _is_date(text: str) -> bool:
+    try:
+        return date.fromisoformat(text).isoformat() == text
+    except ValueError:
+        return False
+
+
+def _bounds_leave_something(_: str, card: Content, rule: Rule) -> Faults:
+    return [(path, "no number is within both bounds.") for path, test in bounded(card) if not can_hold(test)]
+
+
+def _each_slot_holds_a_drug(_: str, card: Content, rule: Rule) -> Faults:
+    empty = [slot.id for slot in rule.slots if not slot.members]
+    return [(f"drugs.{slot}", "holds no drug: none_of takes away all of any_of.") for slot in empty]
+
+
+def _a_reviewer_has_a_name(_: str, card: Content, rule: Rule) -> Faults:
+    reviewed = card["review"]["reviewed"]
+    if reviewed != "none" and reviewed.strip().casefold() in _NOBODY:
+        return [("review.reviewed", f'"{reviewed}" names nobody. Use none, or who reviewed it and when.')]
+    return []
+
+
 _CARD_RULES = (
+    _each_name_stands_once,
+    _history_has_dates_in_order,
+    _bounds_leave_something,
+    _each_slot_holds_a_drug,
+    _a_reviewer_has_a_name,
     _file_name_is_the_id,
     _critical_needs_major_harm,
     _no_modifier_below_the_base,

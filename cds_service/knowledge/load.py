@@ -8,17 +8,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from cds_service.core.naming import LEAD_BRAND
 from cds_service.core.values import Knowledge, LabFact, Rule, Test
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.knowledge import supports
 from cds_service.knowledge.dictionary import Dictionary, read_dictionary
-from cds_service.knowledge.folder import Folder, read_folder, trusted
+from cds_service.knowledge.folder import CARD_FOLDERS, Folder, read_folder, trusted, unread
 from cds_service.knowledge.house_rules import check_cards
 from cds_service.knowledge.rules import Builder, Shelf
 from cds_service.knowledge.texts import check_texts
 
 _IN_USE = ("active", "silent")
-CARD_FOLDERS = ("interactions", "patient-factors", "doses")
 _INPUTS = {"egfr": ("creatinine",), "crcl": ("creatinine", "weight")}
 
 
@@ -69,13 +69,18 @@ def _load(folder: Folder) -> Knowledge:
         reasons=reasons,
         evidence=evidence,
         topics=topics,
+        forms={"", *vocabulary.forms},
+        brands={LEAD_BRAND, *(brand.lower() for brand in vocabulary.brands.values())},
     )
     faults += _sources(dictionary, evidence)
+    faults += supports.unknown_conditions(read["suggestions"], shelf.conditions)
     check_texts(read, faults)
     cards = read_cards(folder, faults)
     built = {name: Builder(name, shelf, faults).rule(card) for name, card in cards.items()}
     if not folder.is_checked:
+        faults += unread(folder)
         check_cards(cards, built, read["notices"], faults)
+        supports.different_problems(folder, topics, faults)
     rules = tuple(sorted(built.values(), key=lambda rule: rule.id))
     notices = supports.notices(read["notices"], reasons, faults)
     if faults:

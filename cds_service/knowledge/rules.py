@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
@@ -26,9 +26,9 @@ from cds_service.core.values import (
     Variant,
 )
 from cds_service.errors import Fault
+from cds_service.knowledge.dictionary import EVERY_DRUG
 
 _BOUNDS = frozenset({"at_least", "above", "below", "at_most"})
-_EVERY_DRUG = "any-drug"
 _FLAGS = ("started_together", "unchanged_renewal", "combination_product")
 _DOSINGS = ("daily_dose", "weekly_dose", "days_a_week")
 Content = Mapping[str, Any]
@@ -47,6 +47,8 @@ class Shelf:
     reasons: Mapping[str, OverrideReason]
     evidence: Mapping[str, Mapping[str, str]]
     topics: Mapping[str, Any]
+    forms: Collection[str]
+    brands: Collection[str]
 
 
 class Builder:
@@ -56,14 +58,15 @@ class Builder:
         self.name = name
         self.shelf = shelf
         self.faults = faults
-        self.slots: set[str] = set()
+        self.slots: dict[str, frozenset[str]] = {}
 
     def fault(self, path: str, message: str) -> None:
         self.faults.append(Fault(self.name, path, message))
 
     def rule(self, card: Content) -> Rule:
         """The rule of a card file."""
-        self.slots = set(card["drugs"])
+        slots = tuple(self._slot(name, slot, f"drugs.{name}") for name, slot in card["drugs"].items())
+        self.slots = {slot.id: slot.members for slot in slots}
         if card["topic"] not in self.shelf.topics:
             self.fault("topic", f'"{card["topic"]}" is not in topics.yaml')
         face = self._face(card["card"], "card", None)
@@ -73,7 +76,7 @@ class Builder:
             version=card["version"],
             status=card["status"],
             topic=card["topic"],
-            slots=tuple(self._slot(i, s, f"drugs.{i}") for i, s in card["drugs"].items()),
+            slots=slots,
             when=self._when(card.get("when", {}), "when"),
             consequence=card["consequence"],
             face=face,
@@ -96,7 +99,7 @@ class Builder:
         """The ingredients that groups and ingredient names come to."""
         found: set[str] = set()
         for name in names:
-            if name == _EVERY_DRUG:
+            if name == EVERY_DRUG:
                 found |= self.shelf.ingredients.keys()
             elif name in self.shelf.groups:
                 found |= self.shelf.groups[name].members
@@ -121,17 +124,31 @@ class Builder:
             lower_variable=route == "systemic",
             washout_days=slot.get("washout_days", 0),
             at_least=slot.get("at_least", 1),
-            except_brands=frozenset(b.lower() for b in slot.get("except_brands", ())),
-            only_brands=frozenset(b.lower() for b in slot.get("only_brands", ())),
+            except_brands=self._brands(slot, "except_brands", path),
+            only_brands=self._brands(slot, "only_brands", path),
             not_in_product_with=self.members(slot.get("not_in_product_with", []), f"{path}.not_in_product_with"),
-            forms=frozenset(f.lower() for f in slot.get("forms", ())),
-            except_forms=frozenset(f.lower() for f in slot.get("except_forms", ())),
-            or_brands=frozenset(b.lower() for b in slot.get("or_brands", ())),
+            forms=self._forms(slot, "forms", path),
+            except_forms=self._forms(slot, "except_forms", path),
+            or_brands=self._brands(slot, "or_brands", path),
             being=slot.get("being", ""),
             twice=slot.get("twice", False),
             scale=scale,
             score_at_least=slot["score"]["at_least"] if scale else 0,
         )
+
+    def _forms(self, slot: Content, name: str, path: str) -> frozenset[str]:
+        return self._known(
+            slot.get(name, ()), self.shelf.forms, f"{path}.{name}", "a dose form of drugs/dose-forms.yaml"
+        )
+
+    def _brands(self, slot: Content, name: str, path: str) -> frozenset[str]:
+        return self._known(slot.get(name, ()), self.shelf.brands, f"{path}.{name}", "a brand of cards/drugs/")
+
+    def _known(self, names: Collection[str], known: Collection[str], path: str, what: str) -> frozenset[str]:
+        for name in names:
+            if name.lower() not in known:
+                self.fault(path, f'"{name}" is not {what}')
+        return frozenset(name.lower() for name in names)
 
     def _scale(self, slot: Content, path: str) -> Scale | None:
         if "score" not in slot:
@@ -202,6 +219,8 @@ class Builder:
             return replace(makers[kind](value, path), kind=kind)
         if kind == "stop_date":
             return Test("stop_date_unknown")
+        if isinstance(value, dict):
+            self.fault(path, "is no fact of facts.yaml")
         return Test(kind, names=(value,) if isinstance(value, str) else tuple(value))
 
     def _any(self, value: list[Content], path: str) -> Test:
@@ -227,6 +246,10 @@ class Builder:
     def _slot_drug(self, value: Content, path: str) -> Test:
         slot, names = next(iter(value.items()))
         self._known_slot(slot, path)
+        for name in names:
+            members = self.members([name], path)
+            if members and not members & self.slots.get(slot, members):
+                self.fault(path, f'"{name}" is never in the slot {slot}, so this never holds')
         return Test("slot_drug", slot, names=tuple(sorted(self.members(names, path))))
 
     def _dosing(self, kind: str, value: Content, path: str) -> Test:

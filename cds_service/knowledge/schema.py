@@ -14,7 +14,7 @@ from typing import Any
 
 from jsonschema_rs import Draft202012Validator as FastValidator
 
-from cds_service.errors import Fault
+from cds_service.errors import Fault, ServiceError
 
 
 class _NoDecimal:
@@ -44,7 +44,10 @@ def check(value: Any, schema: Path, name: str, definition: str = "") -> list[Fau
 
 @cache
 def _schema(path: Path, definition: str) -> Any:
-    schema = json.loads(path.read_text(encoding="utf-8"))
+    try:
+        schema = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ServiceError(f"{path}: cannot be read as a JSON Schema ({error})") from None
     return {"$ref": f"#/$defs/{definition}", "$defs": schema["$defs"]} if definition else schema
 
 

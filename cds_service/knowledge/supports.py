@@ -163,6 +163,17 @@ def suggestions(
     }
 
 
+def unknown_conditions(content: Mapping[str, Any], known: Mapping[str, ConditionGroup]) -> list[Fault]:
+    """Conditions that a suggestion is not offered with and that `facts.yaml` does not have."""
+    named = [(key, name) for key, entry in content.items() for name in entry.get("not_with_conditions", ())]
+    what = "is not a condition of facts.yaml"
+    return [
+        Fault("cards/suggestions.yaml", f"{key}.not_with_conditions", f'"{name}" {what}')
+        for key, name in named
+        if known and name not in known
+    ]
+
+
 def _due(entry: Mapping[str, Any], key: str, faults: list[Fault]) -> tuple[int, int] | None:
     if "due_in_days" not in entry:
         return None

@@ -73,11 +73,16 @@ def check_texts(read: Mapping[str, Texts], faults: list[Fault]) -> None:
 
 
 def placeholders(text: str) -> list[str]:
-    """The names in braces that a text is filled with; "{" where its braces do not close."""
+    """What stands in braces in a text, with all that follows the name there; "{" where its braces do not close."""
     try:
-        return [name for _, name, _, _ in string.Formatter().parse(text) if name is not None]
+        parts = list(string.Formatter().parse(text))
     except ValueError:
         return ["{"]
+    return [_written(name, spec, how) for _, name, spec, how in parts if name is not None]
+
+
+def _written(name: str, spec: str | None, conversion: str | None) -> str:
+    return name + (f"!{conversion}" if conversion else "") + (f":{spec}" if spec else "")
 
 
 def misfilled(text: str, allowed: Collection[str]) -> Iterator[str]:
@@ -85,7 +90,8 @@ def misfilled(text: str, allowed: Collection[str]) -> Iterator[str]:
     use = f"Use {', '.join(allowed)}." if allowed else "This text is used as it stands, without braces."
     for placeholder in placeholders(text):
         if placeholder not in allowed:
-            yield f"{{{placeholder}}} is no placeholder here. {use}"
+            braces = "a brace that is not closed" if placeholder == "{" else f"{{{placeholder}}}"
+            yield f"{braces} is no placeholder here. {use}"
 
 
 def _wording(wording: Texts, allowed: Mapping[str, tuple[str, ...]]) -> Iterator[Fault]:
