@@ -420,6 +420,8 @@ def test_a_daily_limit_counts_what_other_products_bring(tmp_path: Path, knowledg
     plain = {"drug": "acetaminophen 500 MG Oral Tablet", "dose": "2 tablets", "times_a_day": 3}
     combined = {"drug": "acetaminophen 325 MG / oxycodone hydrochloride 5 MG Oral Tablet", "dose": "1 tablet"}
     assert own_cards(client, knowledge, [plain], [combined | {"times_a_day": 3}]) == []
+    told_again = combined | {"drug": "acetaminophen 325 MG / oxycodone hydrochloride 5 MG", "times_a_day": 2}
+    assert own_cards(client, knowledge, [plain], [combined | {"times_a_day": 3}, told_again]) == [], "it is the same"
     (over,) = own_cards(client, knowledge, [plain], [combined | {"times_a_day": 4}])
     assert "4,300 mg/day together with what is taken already" in over["detail"]
     assert "suggestions" not in over

@@ -51,13 +51,20 @@ def is_order_of(medication: Medication, name: str, route: str) -> bool:
 def _going_on(name: str, route: str, medications: tuple[Medication, ...], doses: DosesOf) -> Decimal:
     """What is taken already in products that no order of the session goes on with."""
     orders = [m for m in medications if m.role == "ordering"]
-    most: dict[tuple[object, ...], Decimal] = {}
+    most: dict[tuple[object, ...], dict[str, Decimal]] = {}
     for medication in medications:
         is_taken = medication.role == "taking" and medication.route == route and name in medication.ingredients
         if is_taken and not any(goes_on_with(order, medication) for order in orders):
-            kind = medication.kind_of_product
-            most[kind] = max(most.get(kind, _NOTHING), _stated(medication, name, doses)[0])
-    return sum(most.values(), _NOTHING)
+            *product, form = medication.kind_of_product
+            forms = most.setdefault(tuple(product), {})
+            forms[str(form)] = max(forms.get(str(form), _NOTHING), _stated(medication, name, doses)[0])
+    return sum((_over_forms(forms) for forms in most.values()), _NOTHING)
+
+
+def _over_forms(forms: dict[str, Decimal]) -> Decimal:
+    """Tablets and injection add up; a record without a form may tell of either."""
+    stated = sum((mg for form, mg in forms.items() if form), _NOTHING)
+    return max(stated, forms.get("", _NOTHING))
 
 
 def _stated(medication: Medication, name: str, doses: DosesOf) -> tuple[Decimal, str]:

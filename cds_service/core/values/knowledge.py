@@ -67,6 +67,7 @@ class Vocabulary:
 
     `first_words`, `first_of_forms`: the first word of names, and of dose forms of several words -> the words of the
     longest of them.
+    `form_groups`: a dose form -> what it is, of RxNorm's dose form groups (oral, transdermal, injectable …).
     `biologicals`: last words of names that take a four-letter suffix; `elements`: what salts are measured in;
     `brand_words`: words that make another product of the brand they follow.
     `weekly` and `daily` are phrases that say in free text how often a drug is taken.
@@ -78,6 +79,7 @@ class Vocabulary:
     codes: Mapping[tuple[str, str], tuple[str, ...]]
     products: Mapping[str, str]
     forms: Mapping[str, tuple[str, str]]
+    form_groups: Mapping[str, str]
     first_of_forms: Mapping[str, int]
     biologicals: frozenset[str]
     elements: frozenset[str]
