@@ -177,10 +177,14 @@ def test_scores_of_old_drugs_alone_stay_silent(burden: FlaskClient, knowledge: K
 # --- The same drug twice --------------------------------------------------------------------------------
 
 
+CLONIDINE_PATCH = "168 HR clonidine 0.00833 MG/HR Transdermal System"
+BUPRENORPHINE_PATCH = "168 HR buprenorphine 0.01 MG/HR Transdermal System"
+
+
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """Any opioid or acetaminophen in two products."""
-    slot = {"any_of": ["opioids", "acetaminophen"], "twice": True}
+    """Any opioid, acetaminophen, clonidine or haloperidol in two products."""
+    slot = {"any_of": ["opioids", "acetaminophen", "clonidine", "haloperidol"], "twice": True}
     face = {
         "severity": "moderate",
         "indicator": "info",
@@ -201,6 +205,14 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
         (["acetaminophen 325 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
         (["acetaminophen"], ["acetaminophen 650 MG Extended Release Oral Tablet"], False),
         (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 650 MG Extended Release Oral Tablet"], True),
+        (["clonidine hydrochloride 0.1 MG Oral Tablet"], [CLONIDINE_PATCH], True),
+        ([CLONIDINE_PATCH], ["clonidine hydrochloride 0.1 MG Oral Tablet"], True),
+        (["buprenorphine 2 MG Sublingual Tablet"], [BUPRENORPHINE_PATCH], True),
+        ([CLONIDINE_PATCH], ["clonidine 0.2 mg/24 hr patch"], False),
+        (["clonidine"], [CLONIDINE_PATCH], False),
+        (["clonidine 0.1 mg"], ["clonidine hydrochloride 0.2 MG Oral Tablet"], False),
+        ([{"drug": "clonidine hydrochloride 0.1 MG Oral Tablet", "replaces": "168"}], [CLONIDINE_PATCH], False),
+        (["haloperidol 5 MG Oral Tablet"], ["haloperidol decanoate 100 MG/ML Injectable Solution"], False),
         (["acetaminophen 500 MG Oral Tablet"], [], False),
         (["Percocet 5/325"], [], False),
         (["amoxicillin 500 MG Oral Capsule"], ["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], False),

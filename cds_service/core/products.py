@@ -4,10 +4,19 @@ from __future__ import annotations
 
 from cds_service.core.values import Medication
 
+# A patch is on beside what is swallowed. Tablets that follow an infusion, or bridge to a depot, are no second product.
+_WORN = "transdermal"
+
 
 def goes_on_with(order: Medication, taken: Medication) -> bool:
-    """The same drugs by the same route and release. An order or record that states no form may be either release."""
+    """The same drugs by the same route and release, both as a patch or neither.
+
+    An order or record that states no form may be a patch, and of either release.
+    """
     if order.ingredients != taken.ingredients or order.route != taken.route:
+        return False
+    groups = {order.form_group, taken.form_group}
+    if _WORN in groups and len(groups - {""}) > 1:
         return False
     return _is_lasting(order) == _is_lasting(taken) or not (order.states_form and taken.states_form)
 
