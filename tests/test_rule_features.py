@@ -267,6 +267,28 @@ def test_a_cap_is_silent_up_to_it_whichever_is_new(capped: FlaskClient, knowledg
         assert all(f"{strength} mg/day with amlodipine" in card["summary"] for card in cards)
 
 
+@pytest.mark.parametrize(("strength", "total"), [(5, 0), (10, 0), (20, 30)])
+def test_a_cap_counts_other_products_whichever_is_new(
+    capped: FlaskClient, knowledge: Knowledge, strength: int, total: int
+) -> None:
+    """Simvastatin beside a combination that holds 10 mg of it, with the statin, the combination or its partner new."""
+    amlodipine = "amlodipine 5 MG Oral Tablet"
+    combined = {"drug": "ezetimibe 10 MG / simvastatin 10 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+    lines = [simvastatin(strength), combined, amlodipine]
+    for new in lines:
+        cards = own_cards(capped, knowledge, [new], [line for line in lines if line is not new])
+        assert bool(cards) == bool(total)
+        assert all(f"{total} mg/day with amlodipine" in card["summary"] for card in cards)
+        assert all("together with what is taken already" in card["detail"] for card in cards)
+
+
+def test_a_cap_does_not_count_a_product_that_ends(capped: FlaskClient, knowledge: Knowledge) -> None:
+    """With the combination stopped in this session, simvastatin 20 mg is within the cap of 20."""
+    combined = {"drug": "ezetimibe 10 MG / simvastatin 10 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+    ordering = ["amlodipine 5 MG Oral Tablet", combined | {"status": "stopped"}]
+    assert own_cards(capped, knowledge, ordering, [simvastatin(20), combined]) == []
+
+
 def test_an_order_without_a_dose_counts_as_above_the_cap(capped: FlaskClient, knowledge: Knowledge) -> None:
     """It says so, and offers no dose that nobody stated."""
     body = hook_call(knowledge, ["simvastatin 20 MG Oral Tablet"], ["amlodipine 5 MG Oral Tablet"])

@@ -29,18 +29,20 @@ class Total:
 def total_of(participant: Participant, medications: tuple[Medication, ...], doses: DosesOf) -> Total:
     """Two orders of one drug are one dose, and so is what is taken in another product (a combination) and goes on.
 
-    An order that states none does not lessen what the others state. A drug of the chart stands for itself.
+    It is the same total whether the drug or its partner is ordered. An order that states none does not lessen what the
+    others state. A drug that ends stands for itself.
     """
     name, medication = participant.ingredient, participant.medication
-    if medication.role != "ordering":
-        return Total(*_stated(medication, name, doses))
+    own, own_problem = _stated(medication, name, doses)
+    if medication.role not in ("ordering", "taking"):
+        return Total(own, own_problem)
     taken = _going_on(name, medication.route, medications, doses)
-    mg, problem = taken, ""
+    mg, problem = taken, own_problem
     for order in medications:
         if is_order_of(order, name, medication.route):
             ordered, why = _stated(order, name, doses)
             mg, problem = mg + ordered, why or problem
-    return Total(mg, problem, taken)
+    return Total(mg, problem, taken if medication.role == "ordering" else max(mg - own, _NOTHING))
 
 
 def is_order_of(medication: Medication, name: str, route: str) -> bool:
