@@ -127,6 +127,8 @@ class Builder:
             forms=frozenset(f.lower() for f in slot.get("forms", ())),
             except_forms=frozenset(f.lower() for f in slot.get("except_forms", ())),
             or_brands=frozenset(b.lower() for b in slot.get("or_brands", ())),
+            or_drugs=self.members(slot.get("or_drugs", []), f"{path}.or_drugs"),
+            or_extended_release=slot.get("or_extended_release", False),
             being=slot.get("being", ""),
             twice=slot.get("twice", False),
             scale=scale,

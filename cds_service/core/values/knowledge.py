@@ -171,6 +171,8 @@ class Slot:
     forms: frozenset[str] = frozenset()
     except_forms: frozenset[str] = frozenset()
     or_brands: frozenset[str] = frozenset()
+    or_drugs: frozenset[str] = frozenset()
+    or_extended_release: bool = False
     being: str = ""
     twice: bool = False
     scale: Scale | None = None
