@@ -55,6 +55,19 @@ def daily(knowledge: Knowledge, name: str, *instructions: Any) -> DailyDose:
         (CAPSULE, instruction(repeat={"timeOfDay": ["08:00:00", "14:00:00", "20:00:00"]}), "900"),
         (CAPSULE, instruction(repeat={"when": ["MORN", "NOON", "NIGHT"]}), "900"),
         (CAPSULE, instruction(repeat={"frequency": 1, "period": 1, "periodUnit": "wk"}), "300"),
+        (CAPSULE, instruction(repeat={"when": ["AC"]}), "900"),
+        (CAPSULE, instruction(repeat={"when": ["HS"], "frequency": 0}), "300"),
+        (CAPSULE, instruction(repeat={"when": ["PC", "HS"], "period": 1, "periodUnit": "d"}), "1200"),
+        (CAPSULE, instruction(repeat={"when": ["ACM"], "period": 1, "periodUnit": "d"}), "300"),
+        (CAPSULE, instruction(repeat={"when": ["C"], **DAILY}), "300"),
+        ("gabapentin 250 mg/5 mL oral solution", instruction(10, "mL"), "1500"),
+        ("gabapentin 100 mg/2 mL oral solution", instruction(3, "milliliter", DAILY), "150"),
+        ("gabapentin 1,000 mg/100 mL oral solution", instruction(20, "mL", DAILY), "200"),
+        ("gabapentin 250 mg/5 mL oral solution", instruction(250, "mg", DAILY), "250"),
+        ("levothyroxine 50 \u03bcg tablet", instruction(1, "{tbl}", DAILY), "0.05"),
+        ("levothyroxine 50 \u00b5g tablet", instruction(1, "{tbl}", DAILY), "0.05"),
+        ("levothyroxine 0.05 MG Oral Tablet", instruction(100, "\u03bcg", DAILY), "0.1"),
+        ("levothyroxine 0.05 MG Oral Tablet", instruction(100, "\u00b5g", DAILY), "0.1"),
     ],
 )
 def test_a_stated_dose_comes_to_mg_per_day(knowledge: Knowledge, name: str, given: Any, mg: str) -> None:
@@ -62,9 +75,10 @@ def test_a_stated_dose_comes_to_mg_per_day(knowledge: Knowledge, name: str, give
     assert daily(knowledge, name, given).mg == Decimal(mg)
 
 
-@pytest.mark.parametrize(
-    ("code", "count"), [("QD", 1), ("BID", 2), ("TID", 3), ("QID", 4), ("Q8H", 3), ("Q12H", 2), ("BED", 1), ("WK", 1)]
-)
+CODES = {"QD": 1, "BID": 2, "qid": 4, " Tid ": 3, "TID": 3, "QID": 4, "Q8H": 3, "Q12H": 2, "BED": 1, "WK": 1}
+
+
+@pytest.mark.parametrize(("code", "count"), CODES.items())
 def test_a_timing_code_counts_like_its_structure(code: str, count: int) -> None:
     """The codes of FHIR Timing stand for doses per day."""
     (read,) = dosages({"timing": {"code": {"coding": [{"code": code}]}}})
@@ -101,6 +115,33 @@ def test_a_code_and_a_text_of_two_strengths_count_by_the_higher(client: FlaskCli
     assert answer_of(client, call)["cards"] == []
     order["medicationCodeableConcept"] = {"text": "gabapentin 800 MG Oral Tablet", "coding": [code]}
     assert "2,400 mg/day" in answer_of(client, call)["cards"][0]["summary"]
+
+
+@pytest.mark.parametrize(
+    ("code", "repeat", "count"),
+    [
+        ("BID", {"period": 1, "periodUnit": "d"}, 2),
+        ("BID", {**DAILY}, 1),
+        ("QD", {"period": 8, "periodUnit": "h"}, 3),
+        ("", {"period": 1, "periodUnit": "d"}, 1),
+        ("BID", {"boundsPeriod": {"start": "2026-11-22"}}, 2),
+    ],
+)
+def test_a_timing_code_says_how_often_where_the_structure_does_not(code: str, repeat: Any, count: int) -> None:
+    """A period without a frequency is once in it, unless the code beside it says more."""
+    (read,) = dosages({"timing": {"code": {"coding": [{"code": code}]}, "repeat": repeat}})
+    assert doses_per_day(read) == count
+
+
+@pytest.mark.parametrize("values", [(1, 2), (2, 1)])
+def test_the_highest_of_several_doses_counts(knowledge: Knowledge, values: tuple[int, int]) -> None:
+    """A calculated and an ordered dose, in whichever order; also in two units, or one of them of no use."""
+    both = [{"doseQuantity": {"value": value, "code": "{capsule}"}} for value in values]
+    assert daily(knowledge, CAPSULE, instruction() | {"doseAndRate": both}).mg == 1800
+    other_unit = [both[0], {"doseQuantity": {"value": Decimal("0.9"), "code": "g"}}]
+    assert daily(knowledge, CAPSULE, instruction() | {"doseAndRate": other_unit}).mg == 2700
+    of_no_use = [{"doseQuantity": {"value": 5, "code": "mL"}}, both[1]]
+    assert daily(knowledge, CAPSULE, instruction() | {"doseAndRate": of_no_use}).mg == 900 * values[1]
 
 
 def test_the_upper_end_of_a_range_counts(knowledge: Knowledge) -> None:
@@ -193,6 +234,9 @@ def test_an_as_needed_order_is_judged_by_its_limit(knowledge: Knowledge) -> None
         (CAPSULE, instruction(repeat={"frequency": -3, "period": 1, "periodUnit": "d"}), "how often"),
         (CAPSULE, instruction(repeat={"frequency": 0, "period": 1, "periodUnit": "d"}), "how often"),
         (CAPSULE, instruction("1E+30", "mg"), ""),
+        ("gabapentin 250 mg/5 mL oral solution", instruction(1, "{capsule}"), "unit"),
+        ("gabapentin 250 mg/1,000 mL oral solution", instruction(10, "mL"), "unit"),
+        ("gabapentin 250 mg/0 mL oral solution", instruction(10, "mL"), "unit"),
     ],
     ids=str,
 )

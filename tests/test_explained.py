@@ -95,6 +95,7 @@ def test_each_slot_and_each_dose_limit_is_told(told: Told) -> None:
             assert said.drugs.drugs or all(name in said.drugs.text for name in slot.members), rule.id
             assert not slot.washout_days or f"{slot.washout_days} days" in words
             assert all(brand.title() in words for brand in slot.only_brands | slot.except_brands | slot.or_brands)
+            assert all(f"or in any form: {name}" in words for name in slot.or_drugs)
         for band in rule.dose.bands if rule.dose else ():
             assert f"{amount(band.max_per_day)} mg a day" in words, rule.id
 

@@ -15,6 +15,7 @@ from tests.helpers import BACLOFEN, GABAPENTIN, HEALTHY, SELECT, answer_of, hook
 JSON = dict[str, Any]
 OXYCODONE = "oxycodone hydrochloride 5 MG Oral Tablet"
 NALTREXONE = "naltrexone hydrochloride 50 MG Oral Tablet"
+COTRIMOXAZOLE = "sulfamethoxazole 800 MG / trimethoprim 160 MG Oral Tablet"
 GUARD = 10  # seconds
 
 
@@ -122,6 +123,60 @@ def test_a_stop_order_ends_only_its_own_drug(client: FlaskClient, knowledge: Kno
     stop_short = {"drug": OXYCODONE, "status": "stopped"}
     body = hook_call(knowledge, [GABAPENTIN, stop_short], [OXYCODONE, lasting])
     assert "gabapentinoid-opioid" in rules(answer_of(client, body))
+
+
+METHOTREXATE_TABLET = "methotrexate 2.5 MG Oral Tablet"
+METHOTREXATE_INJECTION = "methotrexate 25 MG/ML Injectable Solution"
+HALOPERIDOL_TABLET = "haloperidol 5 MG Oral Tablet"
+HALOPERIDOL_DEPOT = "haloperidol decanoate 100 MG/ML Injectable Solution"
+FENTANYL_BUCCAL = "fentanyl 0.1 MG Buccal Tablet"
+SELEGILINE = "selegiline hydrochloride 5 MG Oral Capsule"
+EMSAM = "24 HR selegiline 0.25 MG/HR Transdermal System"
+FENTANYL_PATCH = "72 HR fentanyl 0.025 MG/HR Transdermal System"
+
+
+@pytest.mark.parametrize(
+    ("new", "ended", "goes_on", "rule"),
+    [
+        (COTRIMOXAZOLE, METHOTREXATE_TABLET, METHOTREXATE_INJECTION, "methotrexate-trimethoprim"),
+        ("amiodarone 200 MG Oral Tablet", HALOPERIDOL_TABLET, HALOPERIDOL_DEPOT, "qt-antiarrhythmic"),
+        (GABAPENTIN, FENTANYL_BUCCAL, FENTANYL_PATCH, "gabapentinoid-opioid"),
+    ],
+    ids=["methotrexate", "haloperidol", "fentanyl"],
+)
+def test_stopping_one_form_leaves_another_on(
+    client: FlaskClient, knowledge: Knowledge, new: Any, ended: str, goes_on: str, rule: str
+) -> None:
+    """What goes on as an injection or a patch still interacts when the tablet is stopped or replaced."""
+    stop = {"drug": ended, "status": "stopped"}
+    assert rule in rules(answer_of(client, hook_call(knowledge, [new, stop], [goes_on])))
+    body = hook_call(
+        knowledge, [new, {"drug": "acetaminophen 500 MG Oral Tablet", "replaces": ended}], [goes_on, ended]
+    )
+    assert rule in rules(answer_of(client, body))
+
+
+@pytest.mark.parametrize(
+    "told", ["methotrexate 2.5 MG Oral Capsule", "methotrexate 2.5 mg tab", "methotrexate 2.5 mg", "methotrexate"]
+)
+def test_stopping_a_drug_ends_it_in_forms_of_the_same_group(
+    client: FlaskClient, knowledge: Knowledge, told: str
+) -> None:
+    """Tablets and capsules are one kind of product, and a record without a form may be either."""
+    for stopped, taken in ((METHOTREXATE_TABLET, told), (told, METHOTREXATE_TABLET)):
+        body = hook_call(knowledge, [COTRIMOXAZOLE, {"drug": stopped, "status": "stopped"}], [taken])
+        assert "methotrexate-trimethoprim" not in rules(answer_of(client, body))
+
+
+@pytest.mark.parametrize("stated", [SELEGILINE, EMSAM])
+def test_a_form_without_a_dose_is_not_lost_beside_another(
+    client: FlaskClient, knowledge: Knowledge, stated: str
+) -> None:
+    """A chart with selegiline as patch and as capsule holds both, whichever of the two states its dose."""
+    dose = {"dose": "5 mg", "times_a_day": 2}
+    taking = [{"drug": drug} | (dose if drug == stated else {}) for drug in (SELEGILINE, EMSAM)]
+    found = rules(answer_of(client, hook_call(knowledge, ["sertraline 50 MG Oral Tablet"], taking)))
+    assert found >= {"transdermal-selegiline-antidepressant", "mao-b-inhibitor-antidepressant"}
 
 
 @pytest.mark.parametrize("status", ["completed", "cancelled"])

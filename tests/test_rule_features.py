@@ -177,10 +177,14 @@ def test_scores_of_old_drugs_alone_stay_silent(burden: FlaskClient, knowledge: K
 # --- The same drug twice --------------------------------------------------------------------------------
 
 
+CLONIDINE_PATCH = "168 HR clonidine 0.00833 MG/HR Transdermal System"
+BUPRENORPHINE_PATCH = "168 HR buprenorphine 0.01 MG/HR Transdermal System"
+
+
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
-    """Any opioid or acetaminophen in two products."""
-    slot = {"any_of": ["opioids", "acetaminophen"], "twice": True}
+    """Any opioid, acetaminophen, clonidine or haloperidol in two products."""
+    slot = {"any_of": ["opioids", "acetaminophen", "clonidine", "haloperidol"], "twice": True}
     face = {
         "severity": "moderate",
         "indicator": "info",
@@ -201,6 +205,14 @@ def twice(tmp_path_factory: pytest.TempPathFactory) -> FlaskClient:
         (["acetaminophen 325 MG Oral Tablet"], ["acetaminophen 500 MG Oral Tablet"], False),
         (["acetaminophen"], ["acetaminophen 650 MG Extended Release Oral Tablet"], False),
         (["acetaminophen 500 MG Oral Tablet"], ["acetaminophen 650 MG Extended Release Oral Tablet"], True),
+        (["clonidine hydrochloride 0.1 MG Oral Tablet"], [CLONIDINE_PATCH], True),
+        ([CLONIDINE_PATCH], ["clonidine hydrochloride 0.1 MG Oral Tablet"], True),
+        (["buprenorphine 2 MG Sublingual Tablet"], [BUPRENORPHINE_PATCH], True),
+        ([CLONIDINE_PATCH], ["clonidine 0.2 mg/24 hr patch"], False),
+        (["clonidine"], [CLONIDINE_PATCH], False),
+        (["clonidine 0.1 mg"], ["clonidine hydrochloride 0.2 MG Oral Tablet"], False),
+        ([{"drug": "clonidine hydrochloride 0.1 MG Oral Tablet", "replaces": "168"}], [CLONIDINE_PATCH], False),
+        (["haloperidol 5 MG Oral Tablet"], ["haloperidol decanoate 100 MG/ML Injectable Solution"], False),
         (["acetaminophen 500 MG Oral Tablet"], [], False),
         (["Percocet 5/325"], [], False),
         (["amoxicillin 500 MG Oral Capsule"], ["Percocet 5/325", "acetaminophen 500 MG Oral Tablet"], False),
@@ -253,6 +265,28 @@ def test_a_cap_is_silent_up_to_it_whichever_is_new(capped: FlaskClient, knowledg
         cards = own_cards(capped, knowledge, [new], [old])
         assert bool(cards) == (strength > 20)
         assert all(f"{strength} mg/day with amlodipine" in card["summary"] for card in cards)
+
+
+@pytest.mark.parametrize(("strength", "total"), [(5, 0), (10, 0), (20, 30)])
+def test_a_cap_counts_other_products_whichever_is_new(
+    capped: FlaskClient, knowledge: Knowledge, strength: int, total: int
+) -> None:
+    """Simvastatin beside a combination that holds 10 mg of it, with the statin, the combination or its partner new."""
+    amlodipine = "amlodipine 5 MG Oral Tablet"
+    combined = {"drug": "ezetimibe 10 MG / simvastatin 10 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+    lines = [simvastatin(strength), combined, amlodipine]
+    for new in lines:
+        cards = own_cards(capped, knowledge, [new], [line for line in lines if line is not new])
+        assert bool(cards) == bool(total)
+        assert all(f"{total} mg/day with amlodipine" in card["summary"] for card in cards)
+        assert all("together with what is taken already" in card["detail"] for card in cards)
+
+
+def test_a_cap_does_not_count_a_product_that_ends(capped: FlaskClient, knowledge: Knowledge) -> None:
+    """With the combination stopped in this session, simvastatin 20 mg is within the cap of 20."""
+    combined = {"drug": "ezetimibe 10 MG / simvastatin 10 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 1}
+    ordering = ["amlodipine 5 MG Oral Tablet", combined | {"status": "stopped"}]
+    assert own_cards(capped, knowledge, ordering, [simvastatin(20), combined]) == []
 
 
 def test_an_order_without_a_dose_counts_as_above_the_cap(capped: FlaskClient, knowledge: Knowledge) -> None:
@@ -420,6 +454,8 @@ def test_a_daily_limit_counts_what_other_products_bring(tmp_path: Path, knowledg
     plain = {"drug": "acetaminophen 500 MG Oral Tablet", "dose": "2 tablets", "times_a_day": 3}
     combined = {"drug": "acetaminophen 325 MG / oxycodone hydrochloride 5 MG Oral Tablet", "dose": "1 tablet"}
     assert own_cards(client, knowledge, [plain], [combined | {"times_a_day": 3}]) == []
+    told_again = combined | {"drug": "acetaminophen 325 MG / oxycodone hydrochloride 5 MG", "times_a_day": 2}
+    assert own_cards(client, knowledge, [plain], [combined | {"times_a_day": 3}, told_again]) == [], "it is the same"
     (over,) = own_cards(client, knowledge, [plain], [combined | {"times_a_day": 4}])
     assert "4,300 mg/day together with what is taken already" in over["detail"]
     assert "suggestions" not in over

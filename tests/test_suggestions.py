@@ -76,6 +76,32 @@ def test_a_staggered_order_fired_again_is_not_staggered_again(client: FlaskClien
     assert suggestions_of(again, "update") == []
 
 
+@pytest.mark.parametrize(
+    ("strength", "dose", "times", "offered"),
+    [
+        (650, "1 tablet", 7, "650 mg four times daily (2,600 mg/day)"),
+        (500, "500 mg", 9, "500 mg four times daily (2,000 mg/day)"),
+        (500, "2 tablets", 6, "1,000 mg four times daily (4,000 mg/day)"),
+        (500, "4 tablets", 3, "1,000 mg four times daily (4,000 mg/day)"),
+    ],
+)
+def test_a_reduction_never_raises_the_single_dose(
+    client: FlaskClient, knowledge: Knowledge, strength: int, dose: str, times: int, offered: str
+) -> None:
+    """Fewer doses a day are the same size or smaller, and a large dose may be cut."""
+    line = {"drug": f"acetaminophen {strength} MG Oral Tablet", "dose": dose, "times_a_day": times}
+    (suggestion,) = suggestions_of(answer_of(client, hook_call(knowledge, [line], [])), "update")
+    assert suggestion["label"] == f"Reduce acetaminophen to {offered}"
+
+
+def test_a_reduction_within_the_limit_settles_it(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Taken and fired again, the reduced order draws no card."""
+    line = {"drug": "acetaminophen 650 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 7}
+    body = hook_call(knowledge, [line], [])
+    (suggestion,) = suggestions_of(answer_of(client, body), "update")
+    assert answer_of(client, apply_suggestion(body, suggestion))["cards"] == []
+
+
 def test_an_ordered_test_is_not_offered_again(client: FlaskClient, knowledge: Knowledge) -> None:
     """The kidney function order is a complete draft; among the drafts it satisfies its own suggestion."""
     body = hook_call(knowledge, facts={"age": 40})

@@ -8,6 +8,7 @@ Units of timing are those of FHIR Timing (UCUM: s min h d wk mo a).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from decimal import ROUND_CEILING, Decimal
 
@@ -17,8 +18,10 @@ from cds_service.core.values import DailyDose, Dosage, Product, Quantity, Streng
 _DAYS = {"d": 1, "wk": 7, "mo": 30, "a": 365}
 _PER_DAY = {"h": 24, "min": 1440, "s": 86400}
 _MILLIGRAMS = {"mg": Decimal(1), "g": Decimal(1000), "mcg": Decimal("0.001"), "ug": Decimal("0.001")}
+# The micro sign (U+00B5) and the Greek letter (U+03BC) look alike, and clients write either.
 _MILLIGRAMS |= {
-    "µg": Decimal("0.001"),
+    "\u00b5g": Decimal("0.001"),
+    "\u03bcg": Decimal("0.001"),
     "microgram": Decimal("0.001"),
     "milligram": Decimal(1),
     "gm": Decimal(1000),
@@ -58,7 +61,11 @@ _PIECES = frozenset(
         "suppository",
     ]
 )
+_MILLILITRES = frozenset({"ml", "milliliter"})
 _BEDTIME = ("HS", "BED")
+# HL7 EventTiming: before, after and with meals, of which a day has three.
+_EACH_MEAL = frozenset({"AC", "PC", "C"})
+_MEALS = 3
 _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _WEEK = len(_WEEKDAYS)
 NO_DOSE = DailyDose(None, "the order states no dose")
@@ -71,16 +78,21 @@ def doses_per_day(dosage: Dosage) -> Decimal | None:
     if dosage.times_of_day:
         return Decimal(len(dosage.times_of_day))
     count = dosage.frequency
-    if dosage.when and (count is None or count == 1):
+    if dosage.when and count is None:
+        count = _count_of_events(dosage.when)
+    elif dosage.when and count == 1:
         count = Decimal(len(dosage.when))
-    if dosage.period is not None and dosage.period > 0:
-        return _per_day(Decimal(1) if count is None else count, dosage)
-    if dosage.when:
-        return Decimal(len(dosage.when))
-    for code in dosage.timing_codes:
-        if code in _CODES:
-            return Decimal(_CODES[code])
-    return None
+    coded = max((Decimal(_CODES[code]) for code in dosage.timing_codes if code in _CODES), default=None)
+    if dosage.period is None or dosage.period <= 0:
+        return _count_of_events(dosage.when) if dosage.when else coded
+    if count is not None:
+        return _per_day(count, dosage)
+    # Without a frequency the structure says once, and a code beside it may say more.
+    return max(filter(None, (_per_day(Decimal(1), dosage), coded)), default=None)
+
+
+def _count_of_events(when: tuple[str, ...]) -> Decimal:
+    return Decimal(sum(_MEALS if event in _EACH_MEAL else 1 for event in when))
 
 
 def _per_day(count: Decimal, dosage: Dosage) -> Decimal | None:
@@ -206,10 +218,9 @@ def _one(dosage: Dosage, product: Product, ingredient: str) -> DailyDose:
     times = doses_per_day(dosage)
     if times is None:
         return DailyDose(None, "the order does not state how often a day")
-    each = _milligrams(dosage.dose, product, ingredient)
-    if each.mg is None:
-        return each
-    return DailyDose(each.mg * times)
+    doses = [_milligrams(dose, product, ingredient) for dose in (dosage.dose, *dosage.other_doses)]
+    known = [each.mg for each in doses if each.mg is not None]
+    return DailyDose(max(known) * times) if known else doses[0]
 
 
 def _milligrams(quantity: Quantity, product: Product, ingredient: str) -> DailyDose:
@@ -232,9 +243,18 @@ def _from_units(count: Decimal, unit: str, strength: Strength, piece: str) -> Da
         return DailyDose(None, "the strength of the product is not in mg")
     if not strength.per and (unit in _PIECES or (not unit and piece)):
         return DailyDose(count * strength.value * factor)
-    if strength.per == "ml" and unit in ("ml", "milliliter"):
-        return DailyDose(count * strength.value * factor)
+    volume = _millilitres(strength.per)
+    if volume is not None and unit in _MILLILITRES:
+        return DailyDose(count * strength.value * factor / volume)
     return DailyDose(None, "the unit of the dose does not fit the product")
+
+
+def _millilitres(per: str) -> Decimal | None:
+    """The volume that a strength is for ("ml", "5 ml"), or None where it is for no volume, or no certain one."""
+    number, _, unit = per.rpartition(" ")
+    if unit not in _MILLILITRES or not re.fullmatch(r"(\d+(\.\d+)?)?", number):
+        return None
+    return Decimal(number or 1) or None
 
 
 def piece_milligrams(product: Product | None) -> Decimal | None:

@@ -68,17 +68,18 @@ def _fits(slot: Slot, name: str, medication: Medication, medications: tuple[Medi
     if slot.not_in_product_with and any(n in slot.not_in_product_with for n in medication.ingredients if n != name):
         return False
     any_product = not (slot.only_brands or slot.except_brands or slot.forms or slot.except_forms)
-    return any_product or _product_fits(slot, medication)
+    return any_product or _product_fits(slot, name, medication)
 
 
-def _product_fits(slot: Slot, medication: Medication) -> bool:
+def _product_fits(slot: Slot, name: str, medication: Medication) -> bool:
     brand = medication.product.brand.lower() if medication.product else ""
     if brand in slot.except_brands or (slot.only_brands and brand not in slot.only_brands):
         return False
     form = medication.product.form if medication.product else ""
     if form in slot.except_forms:
         return False
-    return not slot.forms or brand in slot.or_brands or form in slot.forms
+    lasting = slot.or_extended_release and medication.product is not None and medication.product.extended_release
+    return not slot.forms or form in slot.forms or brand in slot.or_brands or name in slot.or_drugs or lasting
 
 
 def _role_fits(slot: Slot, medication: Medication, medications: tuple[Medication, ...], today: date) -> bool:

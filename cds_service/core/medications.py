@@ -20,6 +20,7 @@ from cds_service.core.dosing import (
     weekly_doses,
 )
 from cds_service.core.identification import identify_drug, route_of
+from cds_service.core.products import is_ended_with
 from cds_service.core.values import (
     HookRequest,
     Knowledge,
@@ -73,15 +74,20 @@ def _order(medication: Medication) -> tuple[str, ...]:
 def _first_of_each(medications: Iterable[Medication]) -> list[Medication]:
     """The same drug told by several sources counts once; the rest in order.
 
-    A source that states no dose adds nothing to one that does; sources with different doses are all kept.
+    A source that states no dose adds nothing to one that does, nor one without a form to one of the same dose with it;
+    sources with different doses or forms are all kept.
     """
     seen: dict[tuple[object, ...], Medication] = {}
     ordered = sorted(((_order(m), m) for m in medications), key=lambda pair: pair[0])
-    dosed = {_therapy(m) for _, m in ordered if _is_dosed(m)}
+    dosed = {key for _, m in ordered if _is_dosed(m) for key in (_therapy(m), (*_therapy(m), m.kind_of_product))}
+    formed = {order[:6] for order, m in ordered if m.states_form}
     for order, medication in ordered:
-        if not _is_dosed(medication) and _therapy(medication) in dosed:
+        kind = medication.kind_of_product
+        therapy = (*_therapy(medication), kind) if medication.states_form else _therapy(medication)
+        told = not medication.states_form and order[:6] in formed
+        if told or (not _is_dosed(medication) and therapy in dosed):
             continue
-        key = (*order[:6], medication.entry.key if not medication.ingredients else "")
+        key = (*order[:6], kind, medication.entry.key if not medication.ingredients else "")
         seen.setdefault(key, medication)
     return list(seen.values())
 
@@ -120,6 +126,7 @@ def _read(entry: MedicationEntry, knowledge: Knowledge, today: date) -> Medicati
         times=times,
         times_stated=stated,
         stopped_on=stopped_on,
+        form_group=knowledge.vocabulary.form_groups.get(product.form, "") if product else "",
     )
 
 
@@ -160,8 +167,8 @@ class _Closed:
     """What this session ends: entries by key, and drugs (in every source, or beside the orders of the chart)."""
 
     keys: frozenset[str]
-    everywhere: frozenset[tuple[object, ...]]
-    beside_orders: frozenset[tuple[object, ...]]
+    everywhere: tuple[Medication, ...]
+    beside_orders: tuple[Medication, ...]
 
 
 def _closed_by(drafts: list[Medication], chart: list[Medication]) -> _Closed:
@@ -171,21 +178,21 @@ def _closed_by(drafts: list[Medication], chart: list[Medication]) -> _Closed:
     other order of the same drug; one that stands alone ends the drug.
     """
     keys = frozenset(draft.entry.prior for draft in drafts if draft.entry.prior)
-    replaced = {m.kind_of_product for m in chart if m.entry.key in keys and m.ingredients}
+    replaced = [m for m in chart if m.entry.key in keys and m.ingredients]
     ids = {m.entry.key for m in chart}
     stopping = [draft for draft in drafts if draft.role == "stopping" and draft.ingredients]
-    alone = {draft.kind_of_product for draft in stopping if draft.entry.key not in ids}
-    known = {draft.kind_of_product for draft in stopping if draft.entry.key in ids}
-    return _Closed(keys, frozenset(replaced | alone), frozenset(known))
+    alone = [draft for draft in stopping if draft.entry.key not in ids]
+    known = [draft for draft in stopping if draft.entry.key in ids]
+    return _Closed(keys, (*replaced, *alone), tuple(known))
 
 
 def _close(medication: Medication, closed: _Closed, today: date) -> Medication:
     """A chart drug that this session stops or replaces ends today; it is no partner any more."""
     if medication.role != "taking":
         return medication
-    product = medication.kind_of_product
-    told = product in closed.beside_orders and medication.entry.resource_type not in _ORDERS
-    ended = medication.entry.key in closed.keys or product in closed.everywhere or told
+    is_order = medication.entry.resource_type in _ORDERS
+    drugs = closed.everywhere if is_order else (*closed.everywhere, *closed.beside_orders)
+    ended = medication.entry.key in closed.keys or any(is_ended_with(medication, other) for other in drugs)
     return replace(medication, role="stopped", stopped_on=today, replaced=True) if ended else medication
 
 

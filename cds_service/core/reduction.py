@@ -86,14 +86,21 @@ def _only_order(finding: Finding, medications: tuple[Medication, ...], knowledge
 
 
 def _highest_regimen(medication: Medication, dose: DoseFinding) -> Regimen | None:
-    """The highest labelled regimen the ordered strength makes up; none when eGFR stands in for CrCl."""
+    """The highest labelled regimen the ordered strength makes up; none when eGFR stands in for CrCl.
+
+    No single dose is higher than the ordered one: fewer, larger doses would be no reduction.
+    """
     stated = medication.entry.dosages[0].dose
     piece = piece_milligrams(medication.product)
     if not dose.certain or dose.taken or dose.daily is None or stated is None or piece is None:
         return None
+    in_unit = _milligrams_in(stated.unit, piece)
+    if in_unit is None:
+        return None
     best: tuple[Decimal, int] | None = None
     for count in dose.band.doses_per_day:
-        pieces = (dose.limit / count / piece).to_integral_value(ROUND_FLOOR)
+        highest = min(dose.limit / count, stated.value * in_unit)
+        pieces = (highest / piece).to_integral_value(ROUND_FLOOR)
         total = pieces * piece * count
         if pieces < 1 or (dose.band.min_per_day is not None and total < dose.band.min_per_day):
             continue
@@ -101,13 +108,15 @@ def _highest_regimen(medication: Medication, dose: DoseFinding) -> Regimen | Non
             best = (total, count)
     if best is None:
         return None
-    each = best[0] / best[1]
-    kind = unit_kind(stated.unit)
+    return Regimen(Quantity(best[0] / best[1] / in_unit, stated.unit), best[1], best[0])
+
+
+def _milligrams_in(unit: str, piece: Decimal) -> Decimal | None:
+    """mg in one unit of the ordered dose, where that is a mass or a piece of `piece` mg."""
+    kind = unit_kind(unit)
     if kind == "mass":
-        return Regimen(Quantity(each / mass_factor(stated.unit), stated.unit), best[1], best[0])
-    if kind == "piece":
-        return Regimen(Quantity(each / piece, stated.unit), best[1], best[0])
-    return None
+        return mass_factor(unit)
+    return piece if kind == "piece" else None
 
 
 def _often(count: int, knowledge: Knowledge) -> str:

@@ -52,4 +52,5 @@ def _with_drug(order: Medication, drug: Ingredient) -> Medication:
         doses_per_day=None,
         times=(),
         times_stated=False,
+        form_group="",
     )

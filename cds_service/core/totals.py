@@ -29,18 +29,20 @@ class Total:
 def total_of(participant: Participant, medications: tuple[Medication, ...], doses: DosesOf) -> Total:
     """Two orders of one drug are one dose, and so is what is taken in another product (a combination) and goes on.
 
-    An order that states none does not lessen what the others state. A drug of the chart stands for itself.
+    It is the same total whether the drug or its partner is ordered. An order that states none does not lessen what the
+    others state. A drug that ends stands for itself.
     """
     name, medication = participant.ingredient, participant.medication
-    if medication.role != "ordering":
-        return Total(*_stated(medication, name, doses))
+    own, own_problem = _stated(medication, name, doses)
+    if medication.role not in ("ordering", "taking"):
+        return Total(own, own_problem)
     taken = _going_on(name, medication.route, medications, doses)
-    mg, problem = taken, ""
+    mg, problem = taken, own_problem
     for order in medications:
         if is_order_of(order, name, medication.route):
             ordered, why = _stated(order, name, doses)
             mg, problem = mg + ordered, why or problem
-    return Total(mg, problem, taken)
+    return Total(mg, problem, taken if medication.role == "ordering" else max(mg - own, _NOTHING))
 
 
 def is_order_of(medication: Medication, name: str, route: str) -> bool:
@@ -51,13 +53,20 @@ def is_order_of(medication: Medication, name: str, route: str) -> bool:
 def _going_on(name: str, route: str, medications: tuple[Medication, ...], doses: DosesOf) -> Decimal:
     """What is taken already in products that no order of the session goes on with."""
     orders = [m for m in medications if m.role == "ordering"]
-    most: dict[tuple[object, ...], Decimal] = {}
+    most: dict[tuple[object, ...], dict[str, Decimal]] = {}
     for medication in medications:
         is_taken = medication.role == "taking" and medication.route == route and name in medication.ingredients
         if is_taken and not any(goes_on_with(order, medication) for order in orders):
-            kind = medication.kind_of_product
-            most[kind] = max(most.get(kind, _NOTHING), _stated(medication, name, doses)[0])
-    return sum(most.values(), _NOTHING)
+            *product, form = medication.kind_of_product
+            forms = most.setdefault(tuple(product), {})
+            forms[str(form)] = max(forms.get(str(form), _NOTHING), _stated(medication, name, doses)[0])
+    return sum((_over_forms(forms) for forms in most.values()), _NOTHING)
+
+
+def _over_forms(forms: dict[str, Decimal]) -> Decimal:
+    """Tablets and injection add up; a record without a form may tell of either."""
+    stated = sum((mg for form, mg in forms.items() if form), _NOTHING)
+    return max(stated, forms.get("", _NOTHING))
 
 
 def _stated(medication: Medication, name: str, doses: DosesOf) -> tuple[Decimal, str]:

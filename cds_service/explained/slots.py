@@ -62,18 +62,27 @@ def _notes(slot: Slot, knowledge: Knowledge) -> Iterator[Said]:
         yield Said(f"only the brands {_brands(slot.only_brands)}")
     if slot.except_brands:
         yield Said(f"not the brands {_brands(slot.except_brands)}")
-    if slot.forms:
-        yield Said(f"only these dose forms: {_forms(slot.forms)}")
-    if slot.or_brands:
-        yield Said(f"or an order that names only the brand: {_brands(slot.or_brands)}")
-    if slot.except_forms:
-        yield Said(f"not these dose forms: {_forms(slot.except_forms)}")
+    yield from _notes_on_forms(slot, knowledge)
     if slot.not_in_product_with:
         others = drugs_in_words(slot.not_in_product_with, knowledge)
         yield Said(f"not where the same product also holds {others.text}", others.drugs)
     if slot.scale:
         scores = sorted(slot.scale.scores.items(), key=lambda entry: (-entry[1], entry[0]))
         yield Said("each drug counts with its score", tuple(f"{name} {score}" for name, score in scores))
+
+
+def _notes_on_forms(slot: Slot, knowledge: Knowledge) -> Iterator[Said]:
+    if slot.forms:
+        yield Said(f"only these dose forms: {_forms(slot.forms)}")
+    if slot.or_brands:
+        yield Said(f"or an order that names only the brand: {_brands(slot.or_brands)}")
+    if slot.or_extended_release:
+        yield Said("or any form that its name calls extended release")
+    if slot.or_drugs:
+        others = drugs_in_words(slot.or_drugs, knowledge)
+        yield Said(f"or in any form: {others.text}", others.drugs)
+    if slot.except_forms:
+        yield Said(f"not these dose forms: {_forms(slot.except_forms)}")
 
 
 def _routes(slot: Slot) -> str:

@@ -27,13 +27,15 @@ def read_dosage(value: Any) -> Dosage:
     repeat = as_object(timing.get("repeat"))
     route = as_object(dosage.get("route"))
     bounds = as_object(repeat.get("boundsPeriod"))
+    doses = _doses(dosage)
     return Dosage(
         text=" ".join(filter(None, (as_text(dosage.get("text")), as_text(dosage.get("patientInstruction"))))),
-        dose=_dose(dosage),
+        dose=doses[0] if doses else None,
+        other_doses=doses[1:],
         frequency=as_number(repeat.get("frequencyMax")) or as_number(repeat.get("frequency")),
         period=as_number(repeat.get("period")),
         period_unit=as_text(repeat.get("periodUnit")) or as_text(repeat.get("periodUnits")),
-        timing_codes=tuple(c.code for c in codings_of(timing.get("code"))),
+        timing_codes=tuple(c.code.strip().upper() for c in codings_of(timing.get("code"))),
         times_of_day=as_texts(repeat.get("timeOfDay")),
         when=as_texts(repeat.get("when")),
         days_of_week=as_texts(repeat.get("dayOfWeek")),
@@ -54,14 +56,14 @@ def _is_as_needed(dosage: JSON) -> bool:
     return said or any(any(map(as_object, as_list(dosage.get(name)))) for name in _NEEDED_FOR)
 
 
-def _dose(dosage: JSON) -> Quantity | None:
-    """The dose, or the upper end of a range."""
+def _doses(dosage: JSON) -> tuple[Quantity, ...]:
+    """The dose of each `doseAndRate`, and that beside them; of a range its upper end."""
+    doses: list[Quantity] = []
     for place in map(as_object, (*as_list(dosage.get("doseAndRate")), dosage)):
         high = [q for name in _RANGES if name in place and (q := quantity_of(as_object(place[name]).get("high")))]
         plain = [q for name in _DOSES if name in place and (q := quantity_of(place[name]))]
-        if high or plain:
-            return (high or plain)[0]
-    return None
+        doses += (high or plain)[:1]
+    return tuple(doses)
 
 
 def _max_per_day(dosage: JSON) -> Quantity | None:

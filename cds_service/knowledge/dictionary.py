@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -259,6 +259,7 @@ def _vocabulary(found: Dictionary, folder: Folder, faults: list[Fault]) -> Vocab
         codes=found.codes,
         products=found.products,
         forms=by_form,
+        form_groups=_form_groups(by_form, forms.get("groups", {})),
         first_of_forms=_longest_by_first_word(name for name in by_form if " " in name),
         biologicals=_biologicals(found),
         elements=frozenset(words.get("elements", ())),
@@ -272,6 +273,17 @@ def _vocabulary(found: Dictionary, folder: Folder, faults: list[Fault]) -> Vocab
         routes={code: entry["route"] for code, entry in routes.get("codes", {}).items()},
         route_words=dict(routes.get("words", {})),
     )
+
+
+def _form_groups(forms: Iterable[str], groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
+    """Each dose form -> the first group that has one of its words, where there is one."""
+    found: dict[str, str] = {}
+    for form in forms:
+        words = set(form.split())
+        for group, of_group in groups.items():
+            if not words.isdisjoint(of_group):
+                found.setdefault(form, group)
+    return found
 
 
 def _longest_by_first_word(names: Iterable[str]) -> dict[str, int]:

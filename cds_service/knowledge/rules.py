@@ -130,6 +130,8 @@ class Builder:
             forms=self._forms(slot, "forms", path),
             except_forms=self._forms(slot, "except_forms", path),
             or_brands=self._brands(slot, "or_brands", path),
+            or_drugs=self.members(slot.get("or_drugs", []), f"{path}.or_drugs"),
+            or_extended_release=slot.get("or_extended_release", False),
             being=slot.get("being", ""),
             twice=slot.get("twice", False),
             scale=scale,

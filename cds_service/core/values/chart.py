@@ -31,10 +31,14 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Dosage:
-    """One dosage instruction, as far as it could be read. Empty and None mean "not stated"."""
+    """One dosage instruction, as far as it could be read. Empty and None mean "not stated".
+
+    `other_doses`: what further `doseAndRate` entries say. `timing_codes` are in capitals.
+    """
 
     text: str = ""
     dose: Quantity | None = None
+    other_doses: tuple[Quantity, ...] = ()
     frequency: Decimal | None = None
     period: Decimal | None = None
     period_unit: str = ""

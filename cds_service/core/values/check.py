@@ -28,6 +28,7 @@ class Medication:
     `daily` and `weekly` are mg of each ingredient; `days_a_week` None means that no schedule is stated. The week is
     worked out only for drugs that a rule judges by it.
     `label` is how the request names it, for drugs that could not be read.
+    `form_group` is the dose form group of its form (oral, transdermal …), "" where no form says so.
     """
 
     entry: MedicationEntry
@@ -46,6 +47,7 @@ class Medication:
     times_stated: bool
     stopped_on: date | None = None
     replaced: bool = False
+    form_group: str = ""
 
     @property
     def is_new(self) -> bool:
@@ -54,9 +56,14 @@ class Medication:
 
     @property
     def kind_of_product(self) -> tuple[object, ...]:
-        """The same drugs by the same route and release: a stopped tablet leaves the patch on."""
+        """The same drugs by the same route and release, in forms of one group (tablets and capsules)."""
         lasting = self.product is not None and self.product.extended_release
-        return self.ingredients, self.route, lasting
+        return self.ingredients, self.route, lasting, self.form_group
+
+    @property
+    def states_form(self) -> bool:
+        """Whether its name says in what form it is given, or at least that it is a lasting one."""
+        return self.product is not None and (bool(self.product.form) or self.product.extended_release)
 
     @property
     def was_taken(self) -> bool:

@@ -67,6 +67,7 @@ class Vocabulary:
 
     `first_words`, `first_of_forms`: the first word of names, and of dose forms of several words -> the words of the
     longest of them. `hyphenated`: words of names that hold a hyphen.
+    `form_groups`: a dose form -> what it is, of RxNorm's dose form groups (oral, transdermal, injectable …).
     `biologicals`: last words of names that take a four-letter suffix; `elements`: what salts are measured in;
     `brand_words`: words that make another product of the brand they follow.
     `weekly` and `daily` are phrases that say in free text how often a drug is taken.
@@ -79,6 +80,7 @@ class Vocabulary:
     codes: Mapping[tuple[str, str], tuple[str, ...]]
     products: Mapping[str, str]
     forms: Mapping[str, tuple[str, str]]
+    form_groups: Mapping[str, str]
     first_of_forms: Mapping[str, int]
     biologicals: frozenset[str]
     elements: frozenset[str]
@@ -170,6 +172,8 @@ class Slot:
     forms: frozenset[str] = frozenset()
     except_forms: frozenset[str] = frozenset()
     or_brands: frozenset[str] = frozenset()
+    or_drugs: frozenset[str] = frozenset()
+    or_extended_release: bool = False
     being: str = ""
     twice: bool = False
     scale: Scale | None = None
