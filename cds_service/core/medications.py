@@ -32,6 +32,7 @@ _ENDED = frozenset({"stopped", "completed"})
 _ENDED_DRAFT = frozenset({"completed", *_NOT_COUNTED})
 _ORDERS = frozenset({"MedicationRequest", "MedicationOrder"})
 _LONG_NAME = 60
+_SAME_THERAPY = 6  # so many parts of the order of medications tell one therapy from another
 
 
 def read_medications(request: HookRequest, knowledge: Knowledge, today: date) -> tuple[Medication, ...]:
@@ -73,17 +74,23 @@ def _order(medication: Medication) -> tuple[str, ...]:
 def _first_of_each(medications: Iterable[Medication]) -> list[Medication]:
     """The same drug told by several sources counts once; the rest in order.
 
-    A source that states no dose adds nothing to one that does; sources with different doses are all kept.
+    A source that states no dose adds nothing to one that does; sources with different doses are all kept. Of those
+    without a dose one with instructions is kept, so that a renewal of it is known.
     """
     seen: dict[tuple[object, ...], Medication] = {}
-    ordered = sorted(((_order(m), m) for m in medications), key=lambda pair: pair[0])
+    ordered = sorted(((_order(m), m) for m in medications), key=_instructed_first)
     dosed = {_therapy(m) for _, m in ordered if _is_dosed(m)}
     for order, medication in ordered:
         if not _is_dosed(medication) and _therapy(medication) in dosed:
             continue
-        key = (*order[:6], medication.entry.key if not medication.ingredients else "")
+        key = (*order[:_SAME_THERAPY], medication.entry.key if not medication.ingredients else "")
         seen.setdefault(key, medication)
     return list(seen.values())
+
+
+def _instructed_first(pair: tuple[tuple[str, ...], Medication]) -> tuple[object, ...]:
+    order, medication = pair
+    return order[:_SAME_THERAPY], not medication.entry.dosages, order[_SAME_THERAPY:]
 
 
 def _therapy(medication: Medication) -> tuple[object, ...]:
