@@ -39,6 +39,41 @@ def labels_of(answer: JSON, kind: str) -> list[str]:
     return [str(suggestion["label"]) for suggestion in suggestions_of(answer, kind)]
 
 
+def test_a_critical_renewal_keeps_its_advice(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Isotretinoin in pregnancy: that it is a renewal comes first, what to do follows, and there is no partner."""
+    answer = answer_of(client, hook_call(knowledge, [ISOTRETINOIN], [ISOTRETINOIN], PREGNANT))
+    card = lead_of(answer, "isotretinoin-pregnancy")
+    assert card["indicator"] == "critical"
+    assert card["detail"].startswith("Unchanged renewal, or a lower dose.\n\nDo not order isotretinoin in pregnancy")
+    assert "partner" not in card["detail"]
+    assert "Review it as usual" not in card["detail"]
+    assert labels_of(answer, "delete") == ["Remove the isotretinoin order"]
+
+
+def test_the_renewal_of_a_pair_names_the_partner(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Simvastatin beside gemfibrozil stays critical, with its advice."""
+    answer = answer_of(client, hook_call(knowledge, [SIMVASTATIN], [SIMVASTATIN, GEMFIBROZIL]))
+    card = lead_of(answer, "simvastatin-gemfibrozil-cyclosporine-danazol")
+    assert card["indicator"] == "critical"
+    renewal, advice = card["detail"].split("\n\n")[:2]
+    assert renewal.endswith("with the same partner.")
+    assert advice.startswith("Do not combine the two")
+
+
+def test_a_quiet_renewal_says_only_that_it_is_one(client: FlaskClient, knowledge: Knowledge) -> None:
+    """What a warning would say of the start is left out; a new order says it."""
+    line = PATCH | {"sig": "1 patch every 3 days"}
+    quiet = lead_of(
+        answer_of(client, hook_call(knowledge, [line], [line, LORAZEPAM])),
+        "opioid-benzodiazepine",
+    )
+    new = lead_of(answer_of(client, hook_call(knowledge, [line], [LORAZEPAM])), "opioid-benzodiazepine")
+    assert (quiet["indicator"], new["indicator"]) == ("info", "warning")
+    assert "with the same partner. Review it as usual" in quiet["detail"]
+    assert "naloxone" not in quiet["detail"]
+    assert "naloxone" in new["detail"]
+
+
 @pytest.mark.parametrize(
     ("order", "other", "rule", "facts"),
     [

@@ -14,7 +14,8 @@ from cds_service.errors import Fault
 
 # What each text may be filled with, by its key. The names are those of `core.wording` and `core.evaluate`.
 _PLAIN = (
-    *("source_label", "can_happen", "why", "missing", "also", "rule", "certainty", "unreviewed", "renewal"),
+    *("source_label", "can_happen", "why", "missing", "also", "rule", "certainty", "unreviewed"),
+    *("renewal", "renewal_alone", "renewal_review"),
     *("no_dose", "no_kidney", "unnamed_order", "not_seen", "stands_in", "no_age"),
     *("times_1", "times_2", "times_3", "times_4"),
     *("missing_age", "missing_sex", "missing_conditions", "missing_medications"),
