@@ -75,6 +75,44 @@ def test_a_quiet_renewal_says_only_that_it_is_one(client: FlaskClient, knowledge
 
 
 @pytest.mark.parametrize(
+    ("renewed", "others"),
+    [
+        (TACROLIMUS, ["darunavir 800 MG Oral Tablet", RITONAVIR]),
+        (FLECAINIDE, [RITONAVIR]),
+        (
+            {"drug": "phenelzine 15 MG Oral Tablet", "dose": "1 tablet", "times_a_day": 3},
+            ["sertraline 50 MG Oral Tablet"],
+        ),
+    ],
+    ids=["tacrolimus", "flecainide", "phenelzine"],
+)
+def test_no_button_ends_a_running_drug_of_a_pair(
+    client: FlaskClient, knowledge: Knowledge, renewed: JSON, others: list[Any]
+) -> None:
+    """A new order of the same drug may be removed; a renewal of a pair that runs may not."""
+    again = answer_of(client, hook_call(knowledge, [renewed], [renewed, *others]))
+    assert again["cards"][0]["indicator"] == "critical"
+    assert labels_of(again, "delete") == []
+    assert len(labels_of(answer_of(client, hook_call(knowledge, [renewed], others)), "delete")) == 1
+
+
+def test_of_a_renewed_and_a_new_drug_only_the_new_one_may_be_removed(client: FlaskClient, knowledge: Knowledge) -> None:
+    """Ritonavir added to flecainide that is renewed in the same session."""
+    answer = answer_of(client, hook_call(knowledge, [FLECAINIDE, RITONAVIR], [FLECAINIDE]))
+    assert labels_of(answer, "delete") == ["Remove the ritonavir order"]
+
+
+def test_a_transplant_medicine_that_runs_is_not_removed_at_another_dose(
+    client: FlaskClient, knowledge: Knowledge
+) -> None:
+    """A raised dose of tacrolimus is no renewal, but without its order the drug would end."""
+    more = TACROLIMUS | {"dose": "2 capsules"}
+    raised = answer_of(client, hook_call(knowledge, [more], [TACROLIMUS, RITONAVIR]))
+    assert raised["cards"][0]["indicator"] == "critical"
+    assert labels_of(raised, "delete") == []
+
+
+@pytest.mark.parametrize(
     ("order", "other", "rule", "facts"),
     [
         (POTASSIUM, LISINOPRIL, "ras-inhibitor-potassium-supplement", OLD),

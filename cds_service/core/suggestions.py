@@ -10,11 +10,12 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import date, timedelta
 from typing import Any
 
-from cds_service.core.planning import Plan, continues_therapy, new_orders
+from cds_service.core.planning import Plan, continues_therapy, is_renewed, new_orders
 from cds_service.core.reduction import reduce_dose
 from cds_service.core.screening import loudness_of
 from cds_service.core.stagger import stagger_doses
 from cds_service.core.values import (
+    INDICATORS,
     Action,
     Finding,
     Medication,
@@ -122,8 +123,14 @@ def _may_be_replaced(entry: SuggestionPlan, medication: Medication) -> bool:
 def _delete(
     entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], __: str, plan: Plan
 ) -> list[Suggestion]:
+    """No order. A renewal is removed only where the drug alone is critical: of two drugs that run, which one ends is
+    not ours to say, and of a running and a new one it is the new one that is left out.
+    """
     made = []
+    ends_alone = finding.indicator == INDICATORS[-1] and len({p.ingredient for p in finding.participants}) == 1
     for medication in new_orders(finding):
+        if is_renewed(medication, plan) and not ends_alone:
+            continue
         if medication.entry.resource_id and not continues_therapy(medication, entry, plan.medications):
             name = " / ".join(medication.ingredients)
             action = Action("delete", entry.description.format(drug=name), medication.entry.key)
