@@ -50,3 +50,56 @@ def test_selegiline_by_mouth_is_no_patch(client: FlaskClient, knowledge: Knowled
     """Capsules have a card of their own, which does not speak of a patch."""
     drugs = ("amitriptyline hydrochloride 25 MG Oral Tablet", "selegiline hydrochloride 5 MG Oral Capsule")
     assert "patch" not in card_of(client, knowledge, "tricyclic-oral-selegiline", drugs)["summary"]
+
+
+PANTOPRAZOLE = "pantoprazole 40 MG Delayed Release Oral Tablet"
+
+
+@pytest.mark.parametrize(
+    ("rule", "ordered", "taken", "facts"),
+    [
+        ("oral-anticoagulant-aspirin", "aspirin 81 MG Oral Tablet", "apixaban 5 MG Oral Tablet", {}),
+        ("oral-anticoagulant-aspirin", "aspirin 81 MG Oral Tablet", "phenprocoumon 3 MG Oral Tablet", {}),
+        ("oral-anticoagulant-antiplatelet", "clopidogrel 75 MG Oral Tablet", "apixaban 5 MG Oral Tablet", {}),
+        (
+            "anticoagulant-bleeding-history",
+            "apixaban 5 MG Oral Tablet",
+            "metformin hydrochloride 500 MG Oral Tablet",
+            {"conditions": ["peptic-ulcer"]},
+        ),
+        (
+            "anticoagulant-ssri-snri",
+            "sertraline 50 MG Oral Tablet",
+            "warfarin sodium 5 MG Oral Tablet",
+            {"age": 70, "conditions": ["peptic-ulcer"]},
+        ),
+    ],
+    ids=["aspirin", "aspirin, phenprocoumon", "clopidogrel", "ulcer", "sertraline"],
+)
+def test_stomach_protection_that_is_taken_is_not_added(
+    client: FlaskClient, knowledge: Knowledge, rule: str, ordered: str, taken: str, facts: JSON
+) -> None:
+    """A proton pump inhibitor is asked for only where nothing protects the stomach."""
+    patient = ADULT | facts
+    asked = [
+        "Add a proton pump inhibitor" in advice_of(card_of(client, knowledge, rule, (ordered, taking), patient))
+        for taking in ([taken], [taken, PANTOPRAZOLE])
+    ]
+    assert asked == [True, False]
+
+
+@pytest.mark.parametrize("beside", ["warfarin sodium 5 MG Oral Tablet", "apixaban 5 MG Oral Tablet"])
+def test_no_bleed_asks_for_no_stomach_protection(client: FlaskClient, knowledge: Knowledge, beside: str) -> None:
+    """Under 65 an SSRI beside an anticoagulant needs none."""
+    drugs = ("sertraline 50 MG Oral Tablet", beside)
+    assert "proton pump" not in advice_of(card_of(client, knowledge, "anticoagulant-ssri-snri", drugs))
+
+
+def test_naloxone_is_asked_for_where_it_is_not_at_hand(client: FlaskClient, knowledge: Knowledge) -> None:
+    """The sentence is true of a patient who has it, and of one who takes it only as a part of a tablet."""
+    drugs = (
+        "oxycodone hydrochloride 5 MG Oral Tablet",
+        ["lorazepam 1 MG Oral Tablet", "naloxone 4 MG/ACTUAT Nasal Spray"],
+    )
+    advice = advice_of(card_of(client, knowledge, "opioid-benzodiazepine", drugs))
+    assert "supply naloxone unless it is at hand" in advice

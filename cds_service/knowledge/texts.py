@@ -50,7 +50,7 @@ _NOTICES = (
     "check-switched-off",
     "chart-incomplete",
 )
-# What the suggestions of each kind fill their texts with; an order that is created is written as it stands, or names its tests.
+# What the suggestions of each kind fill their texts with. A new order is written as it stands, or names its tests.
 _SUGGESTED: Mapping[str, tuple[str, ...]] = {
     "create": (),
     "delete": ("drug",),
