@@ -103,3 +103,25 @@ def test_naloxone_is_asked_for_where_it_is_not_at_hand(client: FlaskClient, know
     )
     advice = advice_of(card_of(client, knowledge, "opioid-benzodiazepine", drugs))
     assert "supply naloxone unless it is at hand" in advice
+
+
+@pytest.mark.parametrize(
+    ("rule", "drugs", "since"),
+    [
+        (
+            "digoxin-verapamil",
+            ("digoxin 0.125 MG Oral Tablet", "verapamil hydrochloride 80 MG Oral Tablet"),
+            "(none in the last month)",
+        ),
+        (
+            "ras-inhibitor-potassium-supplement",
+            ("lisinopril 10 MG Oral Tablet", "potassium chloride 20 MEQ Extended Release Oral Tablet"),
+            "(none in the last 3 months)",
+        ),
+    ],
+)
+def test_one_month_is_not_many(
+    client: FlaskClient, knowledge: Knowledge, rule: str, drugs: tuple[str, str], since: str
+) -> None:
+    """A heart rate counts for a month, potassium for three."""
+    assert since in card_of(client, knowledge, rule, drugs)["detail"]

@@ -218,7 +218,7 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
     lab = knowledge.labs[name]
     if name in facts.known:
         return f"{lab.name} ({wording['only_range'].format(fact=facts.known[name].short)})"
-    months = max(1, lab.max_age_days // 30)
+    months = counted(max(1, lab.max_age_days // 30), "month", knowledge)
     why = wording["not_seen"] if name in facts.unseen else wording["not_on_file"].format(months=months)
     return f"{lab.name} ({why})"
 

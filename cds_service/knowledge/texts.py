@@ -27,6 +27,8 @@ _FILLED: Mapping[str, tuple[str, ...]] = {
     "unknown_dose": ("drugs", "limit", "kidney", "band"),
     "scope": ("orders", "drugs"),
     "scope_with_gaps": ("orders", "drugs", "unseen"),
+    "month_one": ("count",),
+    "month_many": ("count",),
     "order_one": ("count",),
     "order_many": ("count",),
     "drug_one": ("count",),
