@@ -125,3 +125,133 @@ def test_one_month_is_not_many(
 ) -> None:
     """A heart rate counts for a month, potassium for three."""
     assert since in card_of(client, knowledge, rule, drugs)["detail"]
+
+
+TIZANIDINE, TACROLIMUS, CYCLOSPORINE = (
+    "tizanidine 4 MG Oral Tablet",
+    "tacrolimus 1 MG Oral Capsule",
+    "cyclosporine 100 MG Oral Capsule",
+)
+AMITRIPTYLINE, GEMFIBROZIL = "amitriptyline hydrochloride 25 MG Oral Tablet", "gemfibrozil 600 MG Oral Tablet"
+ALBUTEROL = "albuterol 0.09 MG/ACTUAT Metered Dose Inhaler"
+APNOEA = ADULT | {"conditions": ["sleep-apnoea"]}
+CONTRACEPTIVE = "ethinyl estradiol 0.03 MG / levonorgestrel 0.15 MG Oral Tablet"
+
+
+@pytest.mark.parametrize(
+    ("rule", "other", "drugs", "sentence"),
+    [
+        (
+            "tizanidine-weak-cyp1a2-inhibitor",
+            TIZANIDINE,
+            [
+                "cimetidine 400 MG Oral Tablet",
+                CONTRACEPTIVE,
+                "verapamil hydrochloride 80 MG Oral Tablet",
+                "famotidine 20 MG Oral Tablet",
+            ],
+            "nizatidine or an antacid",
+        ),
+        (
+            "tizanidine-weak-cyp1a2-inhibitor",
+            TIZANIDINE,
+            [CONTRACEPTIVE, "cimetidine 400 MG Oral Tablet", "acyclovir 400 MG Oral Tablet"],
+            "progestin-only",
+        ),
+        (
+            "calcineurin-inhibitor-potassium-sparing",
+            TACROLIMUS,
+            ["spironolactone 25 MG Oral Tablet", "potassium chloride 20 MEQ Extended Release Oral Tablet"],
+            "thiazide or loop diuretic instead",
+        ),
+        (
+            "calcineurin-inhibitor-potassium-sparing",
+            TACROLIMUS,
+            ["potassium chloride 20 MEQ Extended Release Oral Tablet", "spironolactone 25 MG Oral Tablet"],
+            "below 4.0 mmol/L",
+        ),
+        (
+            "calcineurin-inhibitor-nsaid",
+            CYCLOSPORINE,
+            ["diclofenac sodium 50 MG Delayed Release Oral Tablet", "meloxicam 15 MG Oral Tablet"],
+            "doubles its level",
+        ),
+        (
+            "tricyclic-sympathomimetic",
+            AMITRIPTYLINE,
+            ["pseudoephedrine hydrochloride 30 MG Oral Tablet", "methylphenidate hydrochloride 10 MG Oral Tablet"],
+            "blocked nose",
+        ),
+        (
+            "statin-gemfibrozil",
+            GEMFIBROZIL,
+            [
+                "rosuvastatin 10 MG Oral Tablet",
+                "atorvastatin 20 MG Oral Tablet",
+                "pravastatin sodium 40 MG Oral Tablet",
+            ],
+            "rosuvastatin 10 mg once a day",
+        ),
+        (
+            "nonselective-beta-blocker-beta-agonist",
+            ALBUTEROL,
+            [
+                {"drug": "timolol 5 MG/ML Ophthalmic Solution", "route": "ophthalmic"},
+                "propranolol hydrochloride 40 MG Oral Tablet",
+            ],
+            "eye clinic",
+        ),
+        (
+            "nonselective-beta-blocker-beta-agonist",
+            ALBUTEROL,
+            [
+                "propranolol hydrochloride 40 MG Oral Tablet",
+                {"drug": "timolol 5 MG/ML Ophthalmic Solution", "route": "ophthalmic"},
+            ],
+            "metoprolol or bisoprolol",
+        ),
+    ],
+    ids=[
+        "cimetidine",
+        "contraceptive",
+        "diuretic",
+        "potassium",
+        "diclofenac",
+        "nose",
+        "rosuvastatin",
+        "drops",
+        "tablets",
+    ],
+)
+def test_advice_about_one_drug_is_not_given_for_its_neighbours(
+    client: FlaskClient, knowledge: Knowledge, rule: str, other: str, drugs: list[Any], sentence: str
+) -> None:
+    """In both directions: said of the first drug, and not of the others of its class."""
+    for drug in drugs:
+        for pair in ((drug, other), (other, drug)):
+            assert (sentence in advice_of(card_of(client, knowledge, rule, pair))) == (drug is drugs[0]), drug
+
+
+def test_diclofenac_beside_tacrolimus_is_not_called_doubled(client: FlaskClient, knowledge: Knowledge) -> None:
+    """It is cyclosporine that does it."""
+    drugs = ("diclofenac sodium 50 MG Delayed Release Oral Tablet", TACROLIMUS)
+    assert "doubles" not in advice_of(card_of(client, knowledge, "calcineurin-inhibitor-nsaid", drugs))
+
+
+@pytest.mark.parametrize(
+    ("drug", "said"),
+    [
+        ("diazepam 5 MG Oral Tablet", "diazepam is contraindicated"),
+        ("lorazepam 1 MG Oral Tablet", "such as for seizures"),
+        ("zolpidem tartrate 5 MG Oral Tablet", "If zolpidem is needed"),
+    ],
+)
+def test_a_sedative_in_sleep_apnoea_gets_its_own_advice(
+    client: FlaskClient, knowledge: Knowledge, drug: str, said: str
+) -> None:
+    """Diazepam is contraindicated; that is not said of others, and a Z-drug is not for seizures."""
+    answer = answer_of(client, hook_call(knowledge, [drug], [], APNOEA))
+    card = next(c for c in answer["cards"] if rules_of(c)[0]["id"] == "benzodiazepine-zdrug-lung-disease")
+    assert said in advice_of(card)
+    assert ("diazepam" in advice_of(card)) == drug.startswith("diazepam")
+    assert ("seizures" in advice_of(card)) != drug.startswith("zolpidem")
