@@ -255,3 +255,17 @@ def test_a_sedative_in_sleep_apnoea_gets_its_own_advice(
     assert said in advice_of(card)
     assert ("diazepam" in advice_of(card)) == drug.startswith("diazepam")
     assert ("seizures" in advice_of(card)) != drug.startswith("zolpidem")
+
+
+@pytest.mark.parametrize("anticoagulant", ["warfarin sodium 5 MG Oral Tablet", "apixaban 5 MG Oral Tablet"])
+def test_no_two_cards_name_different_doses_of_acetaminophen(
+    client: FlaskClient, knowledge: Knowledge, anticoagulant: str
+) -> None:
+    """Ibuprofen in heart failure, beside lisinopril and an anticoagulant: one figure on all three cards."""
+    patient = {"age": 60, "egfr": 50, "conditions": ["heart-failure"]}
+    taking = [anticoagulant, "lisinopril 10 MG Oral Tablet"]
+    answer = answer_of(client, hook_call(knowledge, ["ibuprofen 400 MG Oral Tablet"], taking, patient))
+    about = [advice_of(card) for card in answer["cards"] if "acetaminophen" in advice_of(card)]
+    assert len(about) == 3
+    figures = {figure for text in about for figure in ("2,000 mg/day", "3,000 mg/day") if figure in text}
+    assert figures == {"2,000 mg/day" if anticoagulant.startswith("warfarin") else "3,000 mg/day"}
