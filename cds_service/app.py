@@ -139,8 +139,8 @@ def check_templates(knowledge: Knowledge) -> None:
     """Every resource a suggestion creates is valid FHIR before the first card offers it."""
     faults = []
     for plan in knowledge.suggestions.values():
-        if plan.resource:
-            whole = {**plan.resource, "subject": {"reference": "Patient/example"}}
+        for test in plan.tests:
+            whole = {**test.resource, "subject": {"reference": "Patient/example"}}
             for path, kind in validate(whole):
                 faults.append(Fault("cards/suggestions.yaml", f"{plan.id}.resource.{path}", kind))
     if faults:

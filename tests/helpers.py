@@ -155,9 +155,10 @@ def _applied(orders: list[JSON], action: JSON) -> Iterable[JSON]:
     resource = action.get("resource", {})
     gone = action.get("resourceId") or f"{resource['resourceType']}/{resource.get('id')}"
     names = [f"{order['resourceType']}/{order.get('id')}" for order in orders]
-    assert (gone in names) == (action["type"] != "create"), f"{action['type']} of {gone} in {names}"
+    is_there = gone in names and (action["type"] != "create" or "id" in resource)  # a client gives what is new an id
+    assert is_there == (action["type"] != "create"), f"{action['type']} of {gone} in {names}"
     for name, order in zip(names, orders, strict=True):
-        if name != gone:
+        if name != gone or not is_there:
             yield {"resource": order}
         elif action["type"] == "update":
             yield {"resource": resource}

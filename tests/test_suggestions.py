@@ -184,3 +184,60 @@ def test_all_entries_of_a_mineral_are_kept_apart(client: FlaskClient, knowledge:
     (time,) = suggestion["actions"][0]["resource"]["dosageInstruction"][0]["timing"]["repeat"]["timeOfDay"]
     hour = int(time[:2])
     assert all((taken - hour) % 24 >= 2 and (hour - taken) % 24 >= 6 for taken in (8, 20)), time
+
+
+POTASSIUM_RAISED = ("spironolactone 25 MG Oral Tablet", "tacrolimus 1 MG Oral Capsule")
+
+
+@pytest.mark.parametrize(
+    ("drugs", "facts", "label", "codes"),
+    [
+        (POTASSIUM_RAISED, {}, "Order potassium and creatinine with eGFR in 3–5 days", ["2823-3", "2160-0"]),
+        (
+            ("digoxin 0.125 MG Oral Tablet", "furosemide 40 MG Oral Tablet"),
+            {},
+            "Order potassium and magnesium",
+            ["2823-3", "19123-9"],
+        ),
+        (
+            ("naltrexone hydrochloride 50 MG Oral Tablet",),
+            {"conditions": ["liver-disease"]},
+            "Order ALT and AST",
+            ["1742-6", "1920-8"],
+        ),
+    ],
+    ids=["potassium and creatinine", "potassium and magnesium", "ALT and AST"],
+)
+def test_what_a_button_names_is_what_is_ordered(
+    client: FlaskClient, knowledge: Knowledge, drugs: tuple[str, ...], facts: JSON, label: str, codes: list[str]
+) -> None:
+    """An order for each test; once they are ordered, none is offered again."""
+    patient = {"age": 50, "sex": "male", "egfr": 90, **facts}
+    body = hook_call(knowledge, drugs[:1], drugs[1:], patient)
+    (suggestion,) = [s for s in suggestions_of(answer_of(client, body), "create") if s["label"] == label]
+    resources = [action["resource"] for action in suggestion["actions"]]
+    assert [r["code"]["coding"][0]["code"] for r in resources] == codes
+    assert len({r["code"]["text"] for r in resources}) == 2
+    again = answer_of(client, apply_suggestion(body, suggestion))
+    assert label.split()[1] not in " ".join(s["label"] for s in suggestions_of(again, "create"))
+
+
+def test_a_button_names_only_the_tests_that_are_not_ordered(client: FlaskClient, knowledge: Knowledge) -> None:
+    """With creatinine among the drafts potassium alone is left, with potassium among them creatinine."""
+    body = hook_call(knowledge, [POTASSIUM_RAISED[0]], [POTASSIUM_RAISED[1]], {"age": 50, "egfr": 90})
+    (suggestion,) = suggestions_of(answer_of(client, body), "create")
+    left = []
+    for action in suggestion["actions"]:
+        part = apply_suggestion(body, {"actions": [action]})
+        left += [s["label"] for s in suggestions_of(answer_of(client, part), "create")]
+    assert left == ["Order creatinine with eGFR in 3–5 days", "Order potassium in 3–5 days"]
+
+
+def test_a_creatinine_that_is_ordered_is_not_offered_again(client: FlaskClient, knowledge: Knowledge) -> None:
+    """An NSAID beside tacrolimus asks for creatinine, once."""
+    body = hook_call(
+        knowledge, ["ibuprofen 400 MG Oral Tablet"], ["tacrolimus 1 MG Oral Capsule"], {"age": 50, "egfr": 90}
+    )
+    (suggestion,) = suggestions_of(answer_of(client, body), "create")
+    assert suggestion["label"] == "Order creatinine with eGFR in 1–2 weeks"
+    assert suggestions_of(answer_of(client, apply_suggestion(body, suggestion)), "create") == []

@@ -8,6 +8,7 @@ from decimal import Decimal
 from cds_service.core.dose_limits import judge_dose
 from cds_service.core.judging import Situation, Verdict, judge
 from cds_service.core.matching import match_rules
+from cds_service.core.renewals import Use, find_renewed
 from cds_service.core.values import (
     INDICATORS,
     Face,
@@ -26,8 +27,6 @@ from cds_service.core.values import (
     severity_rank,
 )
 
-Use = tuple[str, str]  # an ingredient by a route
-
 
 def find_interactions(
     medications: tuple[Medication, ...], facts: Facts, knowledge: Knowledge
@@ -35,9 +34,9 @@ def find_interactions(
     """(findings, loudest first; rules that a missing part of the chart kept from being judged)."""
     found: dict[tuple[object, ...], Finding] = {}
     unjudged: list[Missing] = []
-    taken, continued = _taken(medications), _continued(medications)
+    taken, renewed = _taken(medications), find_renewed(medications)
     for rule, participants in match_rules(medications, knowledge, facts.today):
-        together, renewal = _is_started_together(participants, taken), _is_renewal(participants, continued)
+        together, renewal = _is_started_together(participants, taken), _is_renewal(participants, renewed)
         situation = Situation(participants, medications, facts, together, renewal)
         verdict = judge(rule.when, situation)
         if verdict.holds is None:
@@ -82,10 +81,10 @@ def _is_started_together(participants: tuple[Participant, ...], taken: frozenset
     return len(participants) > 1 and ordered and not any(_use_of(p) in taken for p in participants)
 
 
-def _is_renewal(participants: tuple[Participant, ...], continued: frozenset[Use]) -> bool:
+def _is_renewal(participants: tuple[Participant, ...], renewed: frozenset[Use]) -> bool:
     """Each new order goes on with what was taken, at the same or a lower dose, with the same partners."""
     return all(
-        _use_of(p) in continued if p.medication.role == "ordering" else p.medication.role == "taking"
+        _use_of(p) in renewed if p.medication.role == "ordering" else p.medication.role == "taking"
         for p in participants
     )
 
@@ -96,27 +95,6 @@ def _use_of(participant: Participant) -> Use:
 
 def _taken(medications: tuple[Medication, ...]) -> frozenset[Use]:
     return frozenset((name, m.route) for m in medications if m.was_taken for name in m.ingredients)
-
-
-def _continued(medications: tuple[Medication, ...]) -> frozenset[Use]:
-    """The drugs whose orders in the session all together stay at or below a dose that is taken already."""
-    ordered: dict[str, list[Decimal | None]] = {}
-    taken: dict[Use, list[Decimal]] = {}
-    uses = {(name, m.route) for m in medications if m.role == "ordering" for name in m.ingredients}
-    for medication in medications:
-        for name in medication.ingredients:
-            mg = medication.daily[name].mg if name in medication.daily else None
-            if medication.role == "ordering":
-                ordered.setdefault(name, []).append(mg)
-            if medication.was_taken and mg is not None:
-                taken.setdefault((name, medication.route), []).append(mg)
-    return frozenset(use for use in uses if _is_covered(ordered[use[0]], taken.get(use, [])))
-
-
-def _is_covered(ordered: list[Decimal | None], taken: list[Decimal]) -> bool:
-    """Whether all doses are known and their sum is no more than one that is taken."""
-    known = [mg for mg in ordered if mg is not None]
-    return len(known) == len(ordered) and any(sum(known) <= mg for mg in taken)
 
 
 def _finding(rule: Rule, situation: Situation, matched: Verdict) -> Finding | None:

@@ -33,6 +33,7 @@ _ENDED = frozenset({"stopped", "completed"})
 _ENDED_DRAFT = frozenset({"completed", *_NOT_COUNTED})
 _ORDERS = frozenset({"MedicationRequest", "MedicationOrder"})
 _LONG_NAME = 60
+_SAME_THERAPY = 6  # so many parts of the order of medications tell one therapy from another
 
 
 def read_medications(request: HookRequest, knowledge: Knowledge, today: date) -> tuple[Medication, ...]:
@@ -75,21 +76,27 @@ def _first_of_each(medications: Iterable[Medication]) -> list[Medication]:
     """The same drug told by several sources counts once; the rest in order.
 
     A source that states no dose adds nothing to one that does, nor one without a form to one of the same dose with it;
-    sources with different doses or forms are all kept.
+    sources with different doses or forms are all kept. Of those without a dose one with instructions is kept, so that
+    a renewal of it is known.
     """
     seen: dict[tuple[object, ...], Medication] = {}
-    ordered = sorted(((_order(m), m) for m in medications), key=lambda pair: pair[0])
+    ordered = sorted(((_order(m), m) for m in medications), key=_instructed_first)
     dosed = {key for _, m in ordered if _is_dosed(m) for key in (_therapy(m), (*_therapy(m), m.kind_of_product))}
-    formed = {order[:6] for order, m in ordered if m.states_form}
+    formed = {order[:_SAME_THERAPY] for order, m in ordered if m.states_form}
     for order, medication in ordered:
         kind = medication.kind_of_product
         therapy = (*_therapy(medication), kind) if medication.states_form else _therapy(medication)
-        told = not medication.states_form and order[:6] in formed
+        told = not medication.states_form and order[:_SAME_THERAPY] in formed
         if told or (not _is_dosed(medication) and therapy in dosed):
             continue
-        key = (*order[:6], kind, medication.entry.key if not medication.ingredients else "")
+        key = (*order[:_SAME_THERAPY], kind, medication.entry.key if not medication.ingredients else "")
         seen.setdefault(key, medication)
     return list(seen.values())
+
+
+def _instructed_first(pair: tuple[tuple[str, ...], Medication]) -> tuple[object, ...]:
+    order, medication = pair
+    return order[:_SAME_THERAPY], not medication.entry.dosages, order[_SAME_THERAPY:]
 
 
 def _therapy(medication: Medication) -> tuple[object, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cds_service.core.renewals import Use
 from cds_service.core.tokens import tokens_of
 from cds_service.core.values import (
     Facts,
@@ -19,13 +20,17 @@ from cds_service.core.values import (
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What planning a suggestion may look at. `corrected` are the dose changes planned per order."""
+    """What planning a suggestion may look at.
+
+    `corrected` are the dose changes planned per order, `renewed` the drugs that go on unchanged.
+    """
 
     request: HookRequest
     medications: tuple[Medication, ...]
     facts: Facts
     knowledge: Knowledge
     corrected: Mapping[str, Regimen]
+    renewed: frozenset[Use]
 
 
 def new_orders(finding: Finding) -> list[Medication]:
@@ -59,6 +64,11 @@ def _says_only_the_dose(text: str, medication: Medication, knowledge: Knowledge)
         or not any(letter.isalpha() for letter in word)
         for word in tokens_of(text)
     )
+
+
+def is_renewed(medication: Medication, plan: Plan) -> bool:
+    """Whether the order only goes on with what is taken: without it a running drug ends."""
+    return all((name, medication.route) in plan.renewed for name in medication.ingredients)
 
 
 def continues_therapy(medication: Medication, entry: SuggestionPlan, medications: tuple[Medication, ...]) -> bool:

@@ -6,19 +6,20 @@ card, alternatives are offered once that is done.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import date, timedelta
-from typing import Any
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 
-from cds_service.core.planning import Plan, continues_therapy, new_orders
+from cds_service.core.planning import Plan, continues_therapy, is_renewed, new_orders
 from cds_service.core.reduction import reduce_dose
 from cds_service.core.screening import loudness_of
 from cds_service.core.stagger import stagger_doses
 from cds_service.core.values import (
+    INDICATORS,
     Action,
     Finding,
     Medication,
     OrderChange,
+    OrderedTest,
     Suggestion,
     SuggestionPlan,
     indicator_rank,
@@ -71,18 +72,20 @@ def _create(
     if any(name in plan.facts.known or name in plan.facts.unseen for name in entry.satisfied_by):
         return []
     ordered = {(c.system, c.code) for codings in plan.request.service_requests for c in codings}
-    if ordered & entry.already_ordered:
+    tests = [test for test in entry.tests if ordered.isdisjoint(test.already_ordered)]
+    if not tests:
         return []
-    action = Action("create", entry.description, resource=_due(entry, plan.facts.today))
-    return [Suggestion(entry.id, entry.kind, entry.label, (action,), entry.note)]
+    label = entry.label.format(tests=" and ".join(test.name for test in tests))
+    return [Suggestion(entry.id, entry.kind, label, tuple(_order(t, entry, plan) for t in tests), entry.note)]
 
 
-def _due(entry: SuggestionPlan, today: date) -> Mapping[str, Any]:
-    """The order's template, with the days between which it is to be done."""
-    if entry.due_in_days is None:
-        return entry.resource
-    first, last = ((today + timedelta(days=days)).isoformat() for days in entry.due_in_days)
-    return {**entry.resource, "occurrencePeriod": {"start": first, "end": last}}
+def _order(test: OrderedTest, entry: SuggestionPlan, plan: Plan) -> Action:
+    """One order from its template, with the days between which it is to be done."""
+    resource = dict(test.resource)
+    if entry.due_in_days is not None:
+        first, last = ((plan.facts.today + timedelta(days=days)).isoformat() for days in entry.due_in_days)
+        resource["occurrencePeriod"] = {"start": first, "end": last}
+    return Action("create", entry.description.format(tests=test.name), resource=resource)
 
 
 def _replace(
@@ -122,8 +125,14 @@ def _may_be_replaced(entry: SuggestionPlan, medication: Medication) -> bool:
 def _delete(
     entry: SuggestionPlan, finding: Finding, _: tuple[Medication, ...], __: str, plan: Plan
 ) -> list[Suggestion]:
+    """No order. A renewal is removed only where the drug alone is critical: of two drugs that run, which one ends is
+    not ours to say, and of a running and a new one it is the new one that is left out.
+    """
     made = []
+    ends_alone = finding.indicator == INDICATORS[-1] and len({p.ingredient for p in finding.participants}) == 1
     for medication in new_orders(finding):
+        if is_renewed(medication, plan) and not ends_alone:
+            continue
         if medication.entry.resource_id and not continues_therapy(medication, entry, plan.medications):
             name = " / ".join(medication.ingredients)
             action = Action("delete", entry.description.format(drug=name), medication.entry.key)

@@ -140,11 +140,18 @@ def describe(
 
 
 def _advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
-    """What to do. An unchanged renewal says so in one line instead of how to start the drug."""
+    """What to do. A quiet renewal says that it is one instead of how to start the drug; a loud one says both."""
     lead = findings[0]
-    texts = [text for text in lead.advice if not lead.renewal or text != lead.face.advice]
-    first = [knowledge.wording["renewal"]] if lead.renewal else []
+    is_quiet = lead.renewal and lead.indicator == INDICATORS[0]
+    texts = [text for text in lead.advice if not is_quiet or text != lead.face.advice]
+    first = [_renewal(lead, is_quiet, knowledge)] if lead.renewal else []
     return [*first, *(fill(text, lead, knowledge) for text in texts), *_second_advice(findings, knowledge)]
+
+
+def _renewal(finding: Finding, is_quiet: bool, knowledge: Knowledge) -> str:
+    has_partner = len({p.ingredient for p in finding.participants}) > 1
+    keys = ("renewal" if has_partner else "renewal_alone", *(("renewal_review",) if is_quiet else ()))
+    return " ".join(knowledge.wording[key] for key in keys)
 
 
 def _second_advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
@@ -211,7 +218,7 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
     lab = knowledge.labs[name]
     if name in facts.known:
         return f"{lab.name} ({wording['only_range'].format(fact=facts.known[name].short)})"
-    months = max(1, lab.max_age_days // 30)
+    months = counted(max(1, lab.max_age_days // 30), "month", knowledge)
     why = wording["not_seen"] if name in facts.unseen else wording["not_on_file"].format(months=months)
     return f"{lab.name} ({why})"
 

@@ -99,7 +99,9 @@ def _suggestions(names: tuple[str, ...], knowledge: Knowledge) -> tuple[ToldSugg
 
 
 def _suggestion(plan: SuggestionPlan, knowledge: Knowledge) -> ToldSuggestion:
-    label, description, note = (bracketed(text) for text in (plan.label, plan.description, plan.note))
+    tests = " and ".join(test.name for test in plan.tests)
+    texts = (text.replace("{tests}", tests) for text in (plan.label, plan.description, plan.note))
+    label, description, note = (bracketed(text) for text in texts)
     return ToldSuggestion(plan.id, label, description, note, _offered(plan, knowledge))
 
 

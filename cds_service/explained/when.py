@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cds_service.core.values import Knowledge, Rule, Test
+from cds_service.core.wording import counted
 from cds_service.explained.drugs import drugs_in_words
 from cds_service.explained.said import PLAIN_SLOTS, Said, amount, joined, routes_in_words, slot_name
 
@@ -59,7 +60,8 @@ def _number(test: Test, subject: Subject) -> Said:
 
 def _unknown(test: Test, subject: Subject) -> Said:
     lab = subject.knowledge.labs.get(test.subject)
-    since = f" (none in the last {max(1, lab.max_age_days // 30)} months)" if lab else ""
+    months = counted(max(1, lab.max_age_days // 30), "month", subject.knowledge) if lab else ""
+    since = f" (none in the last {months})" if lab else ""
     return Said(f"{fact_name(test.subject, subject.knowledge)} is not known{since}")
 
 

@@ -12,6 +12,7 @@ from cds_service.core.values import (
     Ingredient,
     LabFact,
     Notice,
+    OrderedTest,
     OverrideReason,
     StaggerLimits,
     SuggestionPlan,
@@ -141,9 +142,8 @@ def suggestions(
             label=entry["label"],
             description=entry["description"],
             note=" ".join(entry.get("note", "").split()),
-            resource=entry.get("resource", {}),
+            tests=_tests(entry),
             satisfied_by=tuple(entry.get("satisfied_by", ())),
-            already_ordered=_codes(entry),
             limits={n: StaggerLimits(v["min_gap"], v["max_gap"]) for n, v in entry.get("limits", {}).items()},
             anchors=dict(entry.get("anchors", {})),
             assumed_times={int(n): tuple(t) for n, t in entry.get("assumed_times", {}).items()},
@@ -197,6 +197,14 @@ def _alternative(
 
 def _pair(times: Any) -> tuple[str, str]:
     return times[0], times[1]
+
+
+def _tests(entry: Mapping[str, Any]) -> tuple[OrderedTest, ...]:
+    """What a `create` orders: each of its tests, written like its resource, or the resource alone."""
+    resource = entry.get("resource", {})
+    if "tests" not in entry:
+        return (OrderedTest("", resource, _codes(entry)),) if resource else ()
+    return tuple(OrderedTest(t["name"], {**resource, "code": t["code"]}, _codes(t)) for t in entry["tests"])
 
 
 def _codes(entry: Mapping[str, Any]) -> frozenset[tuple[str, str]]:

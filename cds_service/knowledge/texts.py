@@ -14,7 +14,8 @@ from cds_service.errors import Fault
 
 # What each text may be filled with, by its key. The names are those of `core.wording` and `core.evaluate`.
 _PLAIN = (
-    *("source_label", "can_happen", "why", "missing", "also", "rule", "certainty", "unreviewed", "renewal"),
+    *("source_label", "can_happen", "why", "missing", "also", "rule", "certainty", "unreviewed"),
+    *("renewal", "renewal_alone", "renewal_review"),
     *("no_dose", "no_kidney", "unnamed_order", "not_seen", "stands_in", "no_age"),
     *("times_1", "times_2", "times_3", "times_4"),
     *("missing_age", "missing_sex", "missing_conditions", "missing_medications"),
@@ -26,6 +27,8 @@ _FILLED: Mapping[str, tuple[str, ...]] = {
     "unknown_dose": ("drugs", "limit", "kidney", "band"),
     "scope": ("orders", "drugs"),
     "scope_with_gaps": ("orders", "drugs", "unseen"),
+    "month_one": ("count",),
+    "month_many": ("count",),
     "order_one": ("count",),
     "order_many": ("count",),
     "drug_one": ("count",),
@@ -49,7 +52,7 @@ _NOTICES = (
     "check-switched-off",
     "chart-incomplete",
 )
-# What the suggestions of each kind fill their texts with; an order that is created is written as it stands.
+# What the suggestions of each kind fill their texts with. A new order is written as it stands, or names its tests.
 _SUGGESTED: Mapping[str, tuple[str, ...]] = {
     "create": (),
     "delete": ("drug",),
@@ -69,7 +72,8 @@ def check_texts(read: Mapping[str, Texts], faults: list[Fault]) -> None:
         faults += _notices(read["notices"], read["topics"])
     for key, entry in read["suggestions"].items():
         texts = ((name, str(entry.get(name, ""))) for name in ("label", "description", "note"))
-        faults += _misfilled("cards/suggestions.yaml", key, texts, _SUGGESTED[entry["kind"]])
+        allowed_here = (*_SUGGESTED[entry["kind"]], *(("tests",) if "tests" in entry else ()))
+        faults += _misfilled("cards/suggestions.yaml", key, texts, allowed_here)
 
 
 def placeholders(text: str) -> list[str]:

@@ -62,6 +62,7 @@ class MedicationEntry:
     `key` names it within one request: `Type/id`, or `Type[hash of the content]` where there is no id.
     `rewritable`: it has the one simple instruction that an `update` can change without losing anything. `writable`:
     orders of its version of FHIR can be written at all.
+    `rates` are the speeds of infusion as they are written; no rule reads them.
     `problems` are the paths of members that could not be read and that rules depend on. `reference` leads to the
     Medication of a drug that nothing else names.
     """
@@ -77,6 +78,7 @@ class MedicationEntry:
     reference: str = ""
     ingredient_texts: tuple[tuple[tuple[Coding, ...], str], ...] = ()
     dosages: tuple[Dosage, ...] = ()
+    rates: tuple[str, ...] = ()
     authored: date | None = None
     starts: date | None = None
     ends: date | None = None

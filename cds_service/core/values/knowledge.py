@@ -302,6 +302,15 @@ class StaggerLimits:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderedTest:
+    """An order to create: its template, and the codes that mean it. `name` is "" where the button names it itself."""
+
+    name: str
+    resource: Mapping[str, Any]
+    already_ordered: frozenset[tuple[str, str]]
+
+
+@dataclass(frozen=True, slots=True)
 class SuggestionPlan:
     """A suggestion a card may offer, as `cards/suggestions.yaml` describes it."""
 
@@ -310,9 +319,8 @@ class SuggestionPlan:
     label: str
     description: str
     note: str = ""
-    resource: Mapping[str, Any] = field(default_factory=dict)
+    tests: tuple[OrderedTest, ...] = ()
     satisfied_by: tuple[str, ...] = ()
-    already_ordered: frozenset[tuple[str, str]] = frozenset()
     limits: Mapping[str, StaggerLimits] = field(default_factory=dict)
     anchors: Mapping[str, str] = field(default_factory=dict)
     assumed_times: Mapping[int, tuple[str, ...]] = field(default_factory=dict)
