@@ -299,6 +299,8 @@ def _dosage(dose: str = "doseQuantity") -> JSON:
             "event": ["2026-11-22"],
             "repeat": {
                 "boundsPeriod": {"start": "2026-01-01", "end": "2027-01-01"},
+                "count": 30,
+                "countMax": 40,
                 "frequency": 3,
                 "frequencyMax": 4,
                 "period": 1,

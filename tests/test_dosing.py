@@ -13,7 +13,7 @@ from cds_service.core.naming import read_name
 from cds_service.core.values import DailyDose, Knowledge
 from cds_service.fhir.medication import Place
 from cds_service.fhir.r4 import read_medication
-from tests.helpers import answer_of, hook_call
+from tests.helpers import answer_of, hook_call, orders_in, rules_of
 
 CAPSULE = "gabapentin 300 MG Oral Capsule"
 DAILY = {"frequency": 1, "period": 1, "periodUnit": "d"}
@@ -57,6 +57,10 @@ def daily(knowledge: Knowledge, name: str, *instructions: Any) -> DailyDose:
         (CAPSULE, instruction(repeat={"frequency": 1, "period": 1, "periodUnit": "wk"}), "300"),
         (CAPSULE, instruction(repeat={"when": ["AC"]}), "900"),
         (CAPSULE, instruction(repeat={"when": ["HS"], "frequency": 0}), "300"),
+        (CAPSULE, instruction(repeat={"frequency": 1, "period": 2, "periodUnit": "h", "count": 2}), "600"),
+        (CAPSULE, instruction(repeat={**THRICE, "count": 1, "countMax": 2}), "600"),
+        (CAPSULE, instruction(repeat={**THRICE, "count": 30}), "900"),
+        (CAPSULE, instruction(repeat={**THRICE, "count": 0}), "900"),
         (CAPSULE, instruction(repeat={"when": ["PC", "HS"], "period": 1, "periodUnit": "d"}), "1200"),
         (CAPSULE, instruction(repeat={"when": ["ACM"], "period": 1, "periodUnit": "d"}), "300"),
         (CAPSULE, instruction(repeat={"when": ["C"], **DAILY}), "300"),
@@ -179,6 +183,8 @@ def test_instructions_for_different_weekdays_are_not_added(knowledge: Knowledge)
         ({"frequency": 1, "period": 1, "periodUnit": "wk"}, "", 1, 300),
         ({"frequency": 2, "period": 1, "periodUnit": "wk"}, "", 2, 600),
         ({"frequency": 1, "period": 2, "periodUnit": "d"}, "", Decimal("3.5"), 1050),
+        (DAILY | {"count": 1}, "", 1, 300),
+        (DAILY | {"count": 30}, "", 7, 2100),
         ({"frequency": 1, "period": 168, "periodUnit": "h"}, "", 1, 300),
         ({"frequency": 1, "period": 8, "periodUnit": "h"}, "", 7, 6300),
         (DAILY | {"dayOfWeek": ["mon", "thu"]}, "", 2, 600),
@@ -259,3 +265,19 @@ def test_a_dose_that_is_not_known_is_not_called_too_high(client: FlaskClient, kn
     assert card["indicator"] == "info"
     assert card["summary"].startswith("Gabapentin: daily dose not known; labelled limit 1,400 mg/day; ")
     assert "suggestions" not in card
+
+
+@pytest.mark.parametrize(
+    ("drug", "repeat", "rule"),
+    [
+        ("eletriptan 40 MG Oral Tablet", {"frequency": 1, "period": 2, "periodUnit": "h"}, "eletriptan-maximum-dose"),
+        ("methotrexate 2.5 MG Oral Tablet", DAILY, "methotrexate-daily"),
+    ],
+)
+def test_a_count_ends_the_doses(client: FlaskClient, knowledge: Knowledge, drug: str, repeat: Any, rule: str) -> None:
+    """An order of one dose in all is neither twelve a day nor a daily one."""
+    for counted, fires in (({}, True), ({"count": 1}, False), ({"count": 60}, True)):
+        body = hook_call(knowledge, [drug], [])
+        orders_in(body)[0]["dosageInstruction"] = [instruction(1, "{tbl}", repeat | counted)]
+        found = {r["id"] for card in answer_of(client, body)["cards"] for r in rules_of(card)}
+        assert (rule in found) == fires

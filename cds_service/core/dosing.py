@@ -74,7 +74,17 @@ HIGHEST_SENSIBLE = Decimal(10) ** 9
 
 
 def doses_per_day(dosage: Dosage) -> Decimal | None:
-    """How many times on a day it is taken, or None if that is not stated."""
+    """How many times on a day it is taken, at most as often as in all, or None if that is not stated."""
+    stated = _stated_per_day(dosage)
+    return stated if stated is None else _within_count(stated, dosage)
+
+
+def _within_count(number: Decimal, dosage: Dosage) -> Decimal:
+    """What ends after so many doses in all comes to no more of them on a day, and to no more days with a dose."""
+    return min(number, dosage.count) if dosage.count is not None and dosage.count >= 1 else number
+
+
+def _stated_per_day(dosage: Dosage) -> Decimal | None:
     if dosage.times_of_day:
         return Decimal(len(dosage.times_of_day))
     count = dosage.frequency
@@ -137,6 +147,11 @@ def _step(dosage: Dosage) -> int:
 
 
 def _days(dosage: Dosage) -> Decimal | None:
+    days = _stated_days(dosage)
+    return days if days is None else _within_count(days, dosage)
+
+
+def _stated_days(dosage: Dosage) -> Decimal | None:
     if dosage.days_of_week:
         return Decimal(len(set(dosage.days_of_week)))
     span = _span_in_days(dosage)

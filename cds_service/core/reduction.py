@@ -88,7 +88,8 @@ def _only_order(finding: Finding, medications: tuple[Medication, ...], knowledge
 def _highest_regimen(medication: Medication, dose: DoseFinding) -> Regimen | None:
     """The highest labelled regimen the ordered strength makes up; none when eGFR stands in for CrCl.
 
-    No single dose is higher than the ordered one: fewer, larger doses would be no reduction.
+    No single dose is higher than the ordered one, for fewer, larger doses would be no reduction; unless the label gives
+    one number of doses a day, as it does at low kidney function.
     """
     stated = medication.entry.dosages[0].dose
     piece = piece_milligrams(medication.product)
@@ -99,7 +100,9 @@ def _highest_regimen(medication: Medication, dose: DoseFinding) -> Regimen | Non
         return None
     best: tuple[Decimal, int] | None = None
     for count in dose.band.doses_per_day:
-        highest = min(dose.limit / count, stated.value * in_unit)
+        highest = dose.limit / count
+        if len(dose.band.doses_per_day) > 1:
+            highest = min(highest, stated.value * in_unit)
         pieces = (highest / piece).to_integral_value(ROUND_FLOOR)
         total = pieces * piece * count
         if pieces < 1 or (dose.band.min_per_day is not None and total < dose.band.min_per_day):

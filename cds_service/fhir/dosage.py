@@ -33,6 +33,7 @@ def read_dosage(value: Any) -> Dosage:
         dose=doses[0] if doses else None,
         other_doses=doses[1:],
         frequency=as_number(repeat.get("frequencyMax")) or as_number(repeat.get("frequency")),
+        count=as_number(repeat.get("countMax")) or as_number(repeat.get("count")),
         period=as_number(repeat.get("period")),
         period_unit=as_text(repeat.get("periodUnit")) or as_text(repeat.get("periodUnits")),
         timing_codes=tuple(c.code.strip().upper() for c in codings_of(timing.get("code"))),

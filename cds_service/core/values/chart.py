@@ -33,6 +33,7 @@ class Quantity:
 class Dosage:
     """One dosage instruction, as far as it could be read. Empty and None mean "not stated".
 
+    `count`: after how many doses in all it ends.
     `other_doses`: what further `doseAndRate` entries say. `timing_codes` are in capitals.
     """
 
@@ -40,6 +41,7 @@ class Dosage:
     dose: Quantity | None = None
     other_doses: tuple[Quantity, ...] = ()
     frequency: Decimal | None = None
+    count: Decimal | None = None
     period: Decimal | None = None
     period_unit: str = ""
     timing_codes: tuple[str, ...] = ()
