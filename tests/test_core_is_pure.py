@@ -66,7 +66,7 @@ ALLOWED = {
     "knowledge": {"core.values", "core.naming", "core.identity", "core.judging", "core.suggestions", "errors"},
     "fhir": {"core.values", "errors", "outgoing", "settings"},
     "store": {"core.values", "errors", "logs"},
-    "explained": {"core.values", "core.naming"},
+    "explained": {"core.values", "core.naming", "core.wording"},
     "demo_fhir": {"core.values", "errors", "fixtures", "web.cors", "web.errors", "web.json_body"},
     "listcheck": {"core", "fhir"},
     "insights": {"core.values", "outcomes", "store"},

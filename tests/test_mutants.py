@@ -132,6 +132,7 @@ MUTANTS = (
         "self.unread.append(token)",
         "pass",
         "unread_order",
+        second=(" if word not in best.unread]", " if not word]"),
     ),
     Mutant(
         "a product may meet itself",
