@@ -6,19 +6,13 @@ from functools import cache
 
 from cds_service.core.identity import card_uuid
 from cds_service.core.planning import Plan
-from cds_service.core.reduction import plan_corrections
-from cds_service.core.renewals import find_renewed
 from cds_service.core.suggestions import plan_suggestions
 from cds_service.core.tokens import tokens_of
 from cds_service.core.values import (
     Card,
     CardOrigin,
     EvidenceUse,
-    Facts,
     Finding,
-    HookRequest,
-    Knowledge,
-    Medication,
     OverrideReason,
     Rule,
     Suggestion,
@@ -30,17 +24,8 @@ _MOST_REASONS = 4
 _MOST_LINKS = 6
 
 
-def compose_cards(
-    findings: tuple[Finding, ...],
-    request: HookRequest,
-    medications: tuple[Medication, ...],
-    facts: Facts,
-    knowledge: Knowledge,
-    scope: str,
-) -> tuple[Card, ...]:
+def compose_cards(findings: tuple[Finding, ...], plan: Plan, scope: str) -> tuple[Card, ...]:
     """One card for each group of findings that share a topic and an order, critical first."""
-    corrected, renewed = plan_corrections(findings, medications, knowledge), find_renewed(medications)
-    plan = Plan(request, medications, facts, knowledge, corrected, renewed)
     cards = [_compose(group, plan, scope) for group in merge(findings)]
     return tuple(sorted(cards, key=lambda c: (-indicator_rank(c.indicator), c.rules[0][0], c.uuid)))
 

@@ -12,6 +12,9 @@ from cds_service.core.facts import gather_facts
 from cds_service.core.findings import find_interactions, is_shown
 from cds_service.core.medications import read_medications
 from cds_service.core.notices import compose_notices, not_checked, switched_off
+from cds_service.core.planning import Plan
+from cds_service.core.reduction import plan_corrections
+from cds_service.core.renewals import find_renewed
 from cds_service.core.values import (
     Card,
     Evaluation,
@@ -30,10 +33,12 @@ def evaluate(request: HookRequest, knowledge: Knowledge, today: date) -> Evaluat
     if not any(m.is_new for m in medications):
         return Evaluation(scope, medications, (), (), (), ())
     facts = gather_facts(request.chart, knowledge, today)
-    findings, unjudged = find_interactions(medications, facts, knowledge)
+    renewed = find_renewed(medications)
+    findings, unjudged = find_interactions(medications, facts, knowledge, renewed)
     shown = tuple(f for f in findings if is_shown(f) and f.rule.id not in knowledge.silenced)
     silenced = {f.rule.id: f.rule for f in findings if is_shown(f) and f.rule.id in knowledge.silenced}
-    cards = compose_cards(shown, request, medications, facts, knowledge, scope)
+    corrected = plan_corrections(shown, medications, knowledge)
+    cards = compose_cards(shown, Plan(request, medications, facts, knowledge, corrected, renewed), scope)
     checked = any(m.is_new and m.ingredients for m in medications)
     notices = [
         *compose_notices(request, medications, unjudged, checked, knowledge),

@@ -8,7 +8,7 @@ from decimal import Decimal
 from cds_service.core.dose_limits import judge_dose
 from cds_service.core.judging import Situation, Verdict, judge
 from cds_service.core.matching import match_rules
-from cds_service.core.renewals import Use, find_renewed
+from cds_service.core.renewals import Use
 from cds_service.core.values import (
     INDICATORS,
     Face,
@@ -29,12 +29,12 @@ from cds_service.core.values import (
 
 
 def find_interactions(
-    medications: tuple[Medication, ...], facts: Facts, knowledge: Knowledge
+    medications: tuple[Medication, ...], facts: Facts, knowledge: Knowledge, renewed: frozenset[Use]
 ) -> tuple[tuple[Finding, ...], tuple[Missing, ...]]:
     """(findings, loudest first; rules that a missing part of the chart kept from being judged)."""
     found: dict[tuple[object, ...], Finding] = {}
     unjudged: list[Missing] = []
-    taken, renewed = _taken(medications), find_renewed(medications)
+    taken = _taken(medications)
     for rule, participants in match_rules(medications, knowledge, facts.today):
         together, renewal = _is_started_together(participants, taken), _is_renewal(participants, renewed)
         situation = Situation(participants, medications, facts, together, renewal)

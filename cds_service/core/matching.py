@@ -78,7 +78,7 @@ def _product_fits(slot: Slot, name: str, medication: Medication) -> bool:
     form = medication.product.form if medication.product else ""
     if form in slot.except_forms:
         return False
-    lasting = slot.or_extended_release and medication.product is not None and medication.product.extended_release
+    lasting = slot.or_extended_release and medication.is_lasting
     return not slot.forms or form in slot.forms or brand in slot.or_brands or name in slot.or_drugs or lasting
 
 

@@ -81,15 +81,14 @@ def _first_of_each(medications: Iterable[Medication]) -> list[Medication]:
     """
     seen: dict[tuple[object, ...], Medication] = {}
     ordered = sorted(((_order(m), m) for m in medications), key=_instructed_first)
-    dosed = {key for _, m in ordered if _is_dosed(m) for key in (_therapy(m), (*_therapy(m), m.kind_of_product))}
+    dosed = {key for _, m in ordered if _is_dosed(m) for key in (_therapy(m), (*_therapy(m), *_form(m)))}
     formed = {order[:_SAME_THERAPY] for order, m in ordered if m.states_form}
     for order, medication in ordered:
-        kind = medication.kind_of_product
-        therapy = (*_therapy(medication), kind) if medication.states_form else _therapy(medication)
+        therapy = (*_therapy(medication), *_form(medication)) if medication.states_form else _therapy(medication)
         told = not medication.states_form and order[:_SAME_THERAPY] in formed
         if told or (not _is_dosed(medication) and therapy in dosed):
             continue
-        key = (*order[:_SAME_THERAPY], kind, medication.entry.key if not medication.ingredients else "")
+        key = (*order[:_SAME_THERAPY], *_form(medication), medication.entry.key if not medication.ingredients else "")
         seen.setdefault(key, medication)
     return list(seen.values())
 
@@ -101,6 +100,10 @@ def _instructed_first(pair: tuple[tuple[str, ...], Medication]) -> tuple[object,
 
 def _therapy(medication: Medication) -> tuple[object, ...]:
     return medication.ingredients, medication.role, medication.route, medication.stopped_on
+
+
+def _form(medication: Medication) -> tuple[bool, str]:
+    return medication.is_lasting, medication.form_group
 
 
 def _is_dosed(medication: Medication) -> bool:

@@ -15,10 +15,9 @@ def goes_on_with(order: Medication, taken: Medication) -> bool:
     """
     if order.ingredients != taken.ingredients or order.route != taken.route:
         return False
-    groups = {order.form_group, taken.form_group}
-    if _WORN in groups and len(groups - {""}) > 1:
+    if _WORN in (order.form_group, taken.form_group) and not _may_be_one_form(order, taken):
         return False
-    return _is_lasting(order) == _is_lasting(taken) or not (order.states_form and taken.states_form)
+    return order.is_lasting == taken.is_lasting or not (order.states_form and taken.states_form)
 
 
 def is_ended_with(taken: Medication, ended: Medication) -> bool:
@@ -26,10 +25,8 @@ def is_ended_with(taken: Medication, ended: Medication) -> bool:
 
     A form that is in no group, or is not stated, may be of any.
     """
-    *what, group = taken.kind_of_product
-    *ended_what, ended_group = ended.kind_of_product
-    return what == ended_what and (group == ended_group or not (group and ended_group))
+    return taken.kind_of_product == ended.kind_of_product and _may_be_one_form(taken, ended)
 
 
-def _is_lasting(medication: Medication) -> bool:
-    return medication.product is not None and medication.product.extended_release
+def _may_be_one_form(one: Medication, other: Medication) -> bool:
+    return one.form_group == other.form_group or not (one.form_group and other.form_group)

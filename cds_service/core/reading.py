@@ -39,7 +39,6 @@ class Reader:
         self._after_strength = False
         self._last_unread = ""
         self._number_at = -2
-        self._named = ""
         self._element = ""
         self._measured = False
         self._parts = 1
@@ -110,9 +109,8 @@ class Reader:
 
     def _set_name(self, phrase: str, found: tuple[str, ...]) -> None:
         brand = self.vocabulary.brands.get(phrase)
-        self._named = found[0] if len(found) == 1 else ""
         if brand is None:
-            self._element = self._named if phrase in self.vocabulary.elements else ""
+            self._element = found[0] if len(found) == 1 and phrase in self.vocabulary.elements else ""
             self.elements.add(self._element)
             self.add(found)
         else:

@@ -54,12 +54,12 @@ def _product(medication: Medication) -> tuple[object, ...] | None:
     return set(product.ingredients), product.strengths, product.form, product.extended_release
 
 
-def _instructions(medication: Medication) -> tuple[object, ...] | None:
+def _instructions(medication: Medication) -> tuple[Dosage, ...] | None:
     """Everything the instructions say except for their period; None where one says nothing of how much or how often."""
     dosages = medication.entry.dosages
     if not dosages or not all(map(_says_how, dosages)):
         return None
-    return medication.entry.rates, tuple(map(_undated, dosages))
+    return tuple(map(_undated, dosages))
 
 
 def _says_how(dosage: Dosage) -> bool:

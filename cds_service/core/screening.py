@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from cds_service.core.dosing import NO_DOSE
 from cds_service.core.findings import find_interactions, is_shown
+from cds_service.core.renewals import find_renewed
 from cds_service.core.values import (
     Facts,
     Ingredient,
@@ -31,7 +32,7 @@ def loudness_of(
     """Rank of the loudest card that `order` would draw with `alternative` in it; SILENT where it draws none."""
     changed = _with_drug(order, alternative)
     others = tuple(changed if m is order else m for m in medications)
-    findings, _ = find_interactions(others, facts, knowledge)
+    findings, _ = find_interactions(others, facts, knowledge, find_renewed(others))
     ranks = [indicator_rank(f.indicator) for f in findings if is_shown(f) and changed.entry.key in f.orders]
     return max(ranks, default=SILENT)
 

@@ -129,7 +129,7 @@ def _delete(
     not ours to say, and of a running and a new one it is the new one that is left out.
     """
     made = []
-    ends_alone = finding.indicator == INDICATORS[-1] and len({p.ingredient for p in finding.participants}) == 1
+    ends_alone = finding.indicator == INDICATORS[-1] and not finding.has_partner
     for medication in new_orders(finding):
         if is_renewed(medication, plan) and not ends_alone:
             continue

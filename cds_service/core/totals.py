@@ -57,9 +57,8 @@ def _going_on(name: str, route: str, medications: tuple[Medication, ...], doses:
     for medication in medications:
         is_taken = medication.role == "taking" and medication.route == route and name in medication.ingredients
         if is_taken and not any(goes_on_with(order, medication) for order in orders):
-            *product, form = medication.kind_of_product
-            forms = most.setdefault(tuple(product), {})
-            forms[str(form)] = max(forms.get(str(form), _NOTHING), _stated(medication, name, doses)[0])
+            forms, form = most.setdefault(medication.kind_of_product, {}), medication.form_group
+            forms[form] = max(forms.get(form, _NOTHING), _stated(medication, name, doses)[0])
     return sum((_over_forms(forms) for forms in most.values()), _NOTHING)
 
 

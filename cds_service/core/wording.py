@@ -9,7 +9,16 @@ from __future__ import annotations
 import re
 from decimal import Decimal
 
-from cds_service.core.values import INDICATORS, DoseFinding, Fact, Facts, Finding, Knowledge, indicator_rank
+from cds_service.core.values import (
+    INDICATORS,
+    DoseFinding,
+    Fact,
+    Facts,
+    Finding,
+    Knowledge,
+    LabFact,
+    indicator_rank,
+)
 
 SUMMARY_LIMIT = 139  # CDS Hooks: fewer than 140 characters, counted in UTF-16 units
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]<>()#+!|~&-])")
@@ -117,6 +126,11 @@ def counted(count: int, noun: str, knowledge: Knowledge) -> str:
     return knowledge.wording[f"{noun}_{'one' if count == 1 else 'many'}"].format(count=count)
 
 
+def months_of(lab: LabFact, knowledge: Knowledge) -> str:
+    """How long a result counts: "1 month" or "12 months"."""
+    return counted(max(1, lab.max_age_days // 30), "month", knowledge)
+
+
 def amount(value: Decimal) -> str:
     """1800 → "1,800"; 2.50 → "2.5"."""
     return f"{value.normalize():,f}"
@@ -149,8 +163,7 @@ def _advice(findings: tuple[Finding, ...], knowledge: Knowledge) -> list[str]:
 
 
 def _renewal(finding: Finding, is_quiet: bool, knowledge: Knowledge) -> str:
-    has_partner = len({p.ingredient for p in finding.participants}) > 1
-    keys = ("renewal" if has_partner else "renewal_alone", *(("renewal_review",) if is_quiet else ()))
+    keys = ("renewal" if finding.has_partner else "renewal_alone", *(("renewal_review",) if is_quiet else ()))
     return " ".join(knowledge.wording[key] for key in keys)
 
 
@@ -218,7 +231,7 @@ def _fact_name(name: str, facts: Facts, knowledge: Knowledge) -> str:
     lab = knowledge.labs[name]
     if name in facts.known:
         return f"{lab.name} ({wording['only_range'].format(fact=facts.known[name].short)})"
-    months = counted(max(1, lab.max_age_days // 30), "month", knowledge)
+    months = months_of(lab, knowledge)
     why = wording["not_seen"] if name in facts.unseen else wording["not_on_file"].format(months=months)
     return f"{lab.name} ({why})"
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 from cds_service.core.values import Knowledge, Rule, Test
-from cds_service.core.wording import counted
+from cds_service.core.wording import months_of
 from cds_service.explained.drugs import drugs_in_words
 from cds_service.explained.said import PLAIN_SLOTS, Said, amount, joined, routes_in_words, slot_name
 
@@ -60,8 +60,7 @@ def _number(test: Test, subject: Subject) -> Said:
 
 def _unknown(test: Test, subject: Subject) -> Said:
     lab = subject.knowledge.labs.get(test.subject)
-    months = counted(max(1, lab.max_age_days // 30), "month", subject.knowledge) if lab else ""
-    since = f" (none in the last {months})" if lab else ""
+    since = f" (none in the last {months_of(lab, subject.knowledge)})" if lab else ""
     return Said(f"{fact_name(test.subject, subject.knowledge)} is not known{since}")
 
 

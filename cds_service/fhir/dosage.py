@@ -32,6 +32,7 @@ def read_dosage(value: Any) -> Dosage:
         text=" ".join(filter(None, (as_text(dosage.get("text")), as_text(dosage.get("patientInstruction"))))),
         dose=doses[0] if doses else None,
         other_doses=doses[1:],
+        rates=_rates(dosage),
         frequency=as_number(repeat.get("frequencyMax")) or as_number(repeat.get("frequency")),
         count=as_number(repeat.get("countMax")) or as_number(repeat.get("count")),
         period=as_number(repeat.get("period")),
@@ -60,11 +61,22 @@ def _is_as_needed(dosage: JSON) -> bool:
 def _doses(dosage: JSON) -> tuple[Quantity, ...]:
     """The dose of each `doseAndRate`, and that beside them; of a range its upper end."""
     doses: list[Quantity] = []
-    for place in map(as_object, (*as_list(dosage.get("doseAndRate")), dosage)):
+    for place in _places(dosage):
         high = [q for name in _RANGES if name in place and (q := quantity_of(as_object(place[name]).get("high")))]
         plain = [q for name in _DOSES if name in place and (q := quantity_of(place[name]))]
         doses += (high or plain)[:1]
     return tuple(doses)
+
+
+def _rates(dosage: JSON) -> tuple[str, ...]:
+    """Each speed of infusion, as text to compare: a new speed is a new dose, though no rule reads it."""
+    rates = [(name, place[name]) for place in _places(dosage) for name in sorted(place) if name.startswith("rate")]
+    return tuple(map(repr, rates))
+
+
+def _places(dosage: JSON) -> list[JSON]:
+    """Where doses and rates stand: in each `doseAndRate`, and in older versions in the instruction itself."""
+    return [as_object(place) for place in (*as_list(dosage.get("doseAndRate")), dosage)]
 
 
 def _max_per_day(dosage: JSON) -> Quantity | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
@@ -81,7 +81,6 @@ def medication_entry(resource: JSON, place: Place, told: Told) -> MedicationEntr
         reference="" if concept else as_text(told.reference.get("reference")),
         ingredient_texts=_ingredients(medication, resource),
         dosages=tuple(read_dosage(d) for d in _instructions(resource, kind)),
-        rates=tuple(_rates(_instructions(resource, kind))),
         authored=as_date(told.written_on or resource.get("dateAsserted") or handed_over),
         starts=as_date(told.period.get("start")) or as_date(handed_over),
         ends=_ends(resource, kind, told.period),
@@ -151,13 +150,6 @@ def _ingredient(ingredient: JSON, holders: tuple[JSON, ...]) -> tuple[tuple[Codi
 
 def _instructions(resource: JSON, kind: str) -> list[Any]:
     return as_list(resource.get("dosageInstruction" if kind in ORDERS or kind == "MedicationDispense" else "dosage"))
-
-
-def _rates(instructions: list[Any]) -> Iterator[str]:
-    """Each speed of infusion, as text to compare: a new speed is a new dose, though no rule reads it."""
-    for dosage in map(as_object, instructions):
-        for place in map(as_object, (*as_list(dosage.get("doseAndRate")), dosage)):
-            yield from (repr((name, place[name])) for name in sorted(place) if name.startswith("rate"))
 
 
 def _status(resource: JSON, kind: str, status: str) -> str:

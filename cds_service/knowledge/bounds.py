@@ -8,9 +8,9 @@ from typing import Any
 
 Content = Mapping[str, Any]
 _LOW, _HIGH = ("at_least", "above"), ("at_most", "below")
-_BOUNDS = frozenset((*_LOW, *_HIGH))
+BOUNDS = frozenset((*_LOW, *_HIGH))
 # Tests of a slot: its name stands between the test and its bounds.
-_OF_A_SLOT = ("daily_dose", "weekly_dose", "days_a_week")
+DOSINGS = ("daily_dose", "weekly_dose", "days_a_week")
 
 
 def bounded(card: Content) -> list[tuple[str, Content]]:
@@ -23,8 +23,8 @@ def bounded(card: Content) -> list[tuple[str, Content]]:
         path, when = whens.pop(0)
         whens += [(f"{path}.any[{i}]", branch) for i, branch in enumerate(when.get("any", ()))]
         for name, test in when.items():
-            inner = next(iter(test.values())) if name in _OF_A_SLOT else test
-            if isinstance(inner, dict) and _BOUNDS.issuperset(inner):
+            inner = next(iter(test.values())) if name in DOSINGS else test
+            if isinstance(inner, dict) and BOUNDS.issuperset(inner):
                 found.append((f"{path}.{name}", inner))
     return found
 
@@ -41,8 +41,8 @@ def can_hold(test: Content) -> bool:
 def limits(card: Content) -> set[tuple[str, Decimal]]:
     """(fact, limit) of each comparison of a fact, and of each band of doses by one."""
     tests = [(path.rpartition(".")[2], test) for path, test in bounded(card)]
-    found = {(fact, Decimal(limit)) for fact, test in tests if fact not in _OF_A_SLOT for limit in test.values()}
+    found = {(fact, Decimal(limit)) for fact, test in tests if fact not in DOSINGS for limit in test.values()}
     dose = card.get("dose", {})
     for band in dose.get("bands", ()) if "by" in dose else ():
-        found |= {(dose["by"], Decimal(limit)) for name, limit in band.items() if name in _BOUNDS}
+        found |= {(dose["by"], Decimal(limit)) for name, limit in band.items() if name in BOUNDS}
     return found

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -24,8 +24,8 @@ from cds_service.knowledge.schema import check
 CARD_FOLDERS = ("interactions", "patient-factors", "doses")
 _PARTS = dict.fromkeys((*CARD_FOLDERS, "evidence", "drugs/groups", "drugs/scores"), ".yaml")
 _PARTS |= {"drugs/ingredients": ".csv", "drugs/products": ".csv"}
-_SINGLE = frozenset({"topics", "override_reasons", "suggestions", "notices", "wording", "facts", "chart"})
-_SINGLE |= {"different-problems", "drugs/dose-forms", "drugs/routes", "drugs/words"}
+SUPPORTS = ("topics", "override_reasons", "suggestions", "notices", "wording", "facts", "chart")
+_SINGLE = frozenset((*SUPPORTS, "different-problems", "drugs/dose-forms", "drugs/routes", "drugs/words"))
 _SEAL = "checked.txt"
 _KNOWLEDGE = (".yaml", ".csv")
 _HASHED = (*_KNOWLEDGE, ".json")
@@ -75,7 +75,8 @@ class Folder:
     def version(self) -> str:
         """A hash over all card files and tables, so that an answer can be traced to the knowledge it came from."""
         digest = hashlib.sha256()
-        for place in _in_order(self.files, _KNOWLEDGE):
+        places = (place for place in self.files if place.endswith(_KNOWLEDGE))
+        for place in sorted(places, key=lambda place: place.split("/")):
             digest.update(place.encode(errors="surrogateescape") + b"\0" + (self.files[place] or b"") + b"\0")
         return digest.hexdigest()[:16]
 
@@ -172,7 +173,3 @@ def _hash(files: Mapping[str, bytes | None], salt: str) -> str:
         name, content = place.encode(errors="surrogateescape"), files[place]
         digest.update(b"%d %d " % (len(name), -1 if content is None else len(content)) + name + (content or b""))
     return digest.hexdigest()
-
-
-def _in_order(places: Iterable[str], suffixes: tuple[str, ...]) -> list[str]:
-    return sorted((place for place in places if place.endswith(suffixes)), key=lambda place: place.split("/"))

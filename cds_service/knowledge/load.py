@@ -13,7 +13,7 @@ from cds_service.core.values import Knowledge, LabFact, Rule, Test
 from cds_service.errors import Fault, KnowledgeError
 from cds_service.knowledge import supports
 from cds_service.knowledge.dictionary import Dictionary, read_dictionary
-from cds_service.knowledge.folder import CARD_FOLDERS, Folder, read_folder, trusted, unread
+from cds_service.knowledge.folder import CARD_FOLDERS, SUPPORTS, Folder, read_folder, trusted, unread
 from cds_service.knowledge.house_rules import check_cards
 from cds_service.knowledge.rules import Builder, Shelf
 from cds_service.knowledge.texts import check_texts
@@ -55,7 +55,7 @@ def _collector_paused() -> Iterator[None]:
 def _load(folder: Folder) -> Knowledge:
     faults: list[Fault] = []
     dictionary, vocabulary = read_dictionary(folder, faults)
-    read = {stem: supports.read_support(folder, stem, faults) for stem in _SUPPORTS}
+    read = {stem: supports.read_support(folder, stem, faults) for stem in SUPPORTS}
     evidence = supports.read_evidence(folder, faults)
     reasons = supports.reasons(read["override_reasons"])
     topics = supports.topics(read["topics"])
@@ -103,17 +103,6 @@ def _load(folder: Folder) -> Knowledge:
         chart_queries=_queries(read["chart"], rules, shelf.labs),
         fact_parts=_fact_parts(read["chart"], shelf.labs),
     )
-
-
-_SUPPORTS = (
-    "topics",
-    "override_reasons",
-    "suggestions",
-    "notices",
-    "wording",
-    "facts",
-    "chart",
-)
 
 
 def card_places(folder: Folder) -> list[str]:

@@ -26,11 +26,10 @@ from cds_service.core.values import (
     Variant,
 )
 from cds_service.errors import Fault
+from cds_service.knowledge.bounds import BOUNDS, DOSINGS
 from cds_service.knowledge.dictionary import EVERY_DRUG
 
-_BOUNDS = frozenset({"at_least", "above", "below", "at_most"})
 _FLAGS = ("started_together", "unchanged_renewal", "combination_product")
-_DOSINGS = ("daily_dose", "weekly_dose", "days_a_week")
 Content = Mapping[str, Any]
 
 
@@ -215,7 +214,7 @@ class Builder:
             "without_drug": self._with_drug,
             "slot_drug": self._slot_drug,
         }
-        if kind in _DOSINGS:
+        if kind in DOSINGS:
             return self._dosing(kind, value, path)
         if kind in makers:
             return replace(makers[kind](value, path), kind=kind)
@@ -271,7 +270,7 @@ class Builder:
             self.fault("dose.drug", f"is missing; name the slot that is judged: {', '.join(sorted(self.slots))}.")
         if "by" not in dose and len(dose["bands"]) > 1:
             self.fault("dose.by", "is missing; bands need the fact they are bands of. Use crcl, egfr or age.")
-        if len(dose["bands"]) == 1 and _BOUNDS & dose["bands"][0].keys():
+        if len(dose["bands"]) == 1 and BOUNDS & dose["bands"][0].keys():
             self.fault("dose.bands[0]", "a single band holds for everyone. Leave out its bounds, or add other bands.")
         return _dose(slot, dose)
 

@@ -35,11 +35,13 @@ class Dosage:
 
     `count`: after how many doses in all it ends.
     `other_doses`: what further `doseAndRate` entries say. `timing_codes` are in capitals.
+    `rates` are the speeds of infusion as they are written; no rule reads them.
     """
 
     text: str = ""
     dose: Quantity | None = None
     other_doses: tuple[Quantity, ...] = ()
+    rates: tuple[str, ...] = ()
     frequency: Decimal | None = None
     count: Decimal | None = None
     period: Decimal | None = None
@@ -64,7 +66,6 @@ class MedicationEntry:
     `key` names it within one request: `Type/id`, or `Type[hash of the content]` where there is no id.
     `rewritable`: it has the one simple instruction that an `update` can change without losing anything. `writable`:
     orders of its version of FHIR can be written at all.
-    `rates` are the speeds of infusion as they are written; no rule reads them.
     `problems` are the paths of members that could not be read and that rules depend on. `reference` leads to the
     Medication of a drug that nothing else names.
     """
@@ -80,7 +81,6 @@ class MedicationEntry:
     reference: str = ""
     ingredient_texts: tuple[tuple[tuple[Coding, ...], str], ...] = ()
     dosages: tuple[Dosage, ...] = ()
-    rates: tuple[str, ...] = ()
     authored: date | None = None
     starts: date | None = None
     ends: date | None = None

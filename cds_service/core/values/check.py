@@ -56,14 +56,18 @@ class Medication:
 
     @property
     def kind_of_product(self) -> tuple[object, ...]:
-        """The same drugs by the same route and release, in forms of one group (tablets and capsules)."""
-        lasting = self.product is not None and self.product.extended_release
-        return self.ingredients, self.route, lasting, self.form_group
+        """The same drugs by the same route and release. The form group is told beside it, for it may be unknown."""
+        return self.ingredients, self.route, self.is_lasting
+
+    @property
+    def is_lasting(self) -> bool:
+        """Whether its name calls it extended release."""
+        return self.product is not None and self.product.extended_release
 
     @property
     def states_form(self) -> bool:
         """Whether its name says in what form it is given, or at least that it is a lasting one."""
-        return self.product is not None and (bool(self.product.form) or self.product.extended_release)
+        return self.is_lasting or (self.product is not None and bool(self.product.form))
 
     @property
     def was_taken(self) -> bool:
@@ -175,6 +179,11 @@ class Finding:
     dose: DoseFinding | None = None
     given: tuple[Fact, ...] = ()
     deciding: tuple[Fact, ...] = ()
+
+    @property
+    def has_partner(self) -> bool:
+        """Whether it is about more than one drug."""
+        return len({p.ingredient for p in self.participants}) > 1
 
     @property
     def dosed(self) -> Participant:
